@@ -1,0 +1,207 @@
+"""Every request the backend answers, declared once.
+
+A request is a frozen dataclass. Its fields give the command line its options, the panels their ranges and the worker
+its checks, so that a setting exists in one place only. Standard library only: Blender imports this without torch.
+"""
+
+import dataclasses
+import typing
+from dataclasses import dataclass
+from pathlib import Path
+
+from .errors import RequestError
+
+PRESETS = ("draft", "standard")
+DEVICES = ("auto", "cpu", "cuda", "mps")
+UNITS = {"m": 1.0, "cm": 0.01, "mm": 0.001, "inch": 0.0254}
+"""Metres in one unit of a file."""
+
+
+def setting(
+    help: str,
+    default=dataclasses.MISSING,
+    *,
+    minimum=None,
+    maximum=None,
+    choices=None,
+    unit: str = "",
+    positional: bool = False,
+):
+    """Declare one field of a request.
+
+    Args:
+        help: one sentence, shown by ``--help`` and as a tooltip.
+        default: leave out for a field that must be given.
+        minimum, maximum: inclusive range of a number.
+        choices: allowed values of a string.
+        unit: unit of a number, in the words people read.
+        positional: given on the command line by place rather than by name.
+    """
+    metadata = dict(help=help, minimum=minimum, maximum=maximum, choices=choices, unit=unit, positional=positional)
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True)
+class Request:
+    """Base of all requests. ``kind`` is its name in messages and on the command line."""
+
+    kind: typing.ClassVar[str]
+    interactive: typing.ClassVar[bool] = False
+    """Answered by the warm worker, in seconds, rather than by a process of its own."""
+    exclusive: typing.ClassVar[bool] = False
+    """Wants the card or all cores, so such jobs queue behind each other."""
+
+
+@dataclass(frozen=True)
+class FakeJob(Request):
+    """A job that only passes time, or misbehaves in a chosen way; the tests of the process layer use it."""
+
+    kind = "fake-job"
+    steps: int = setting("Steps to count.", 10, minimum=0, maximum=1_000_000)
+    seconds_per_step: float = setting("Seconds a step takes.", 0.1, minimum=0.0, maximum=3600.0, unit="s")
+    behaviour: str = setting(
+        "What goes wrong, if anything.",
+        "well",
+        choices=("well", "fail", "crash", "kill", "hang", "garbage", "flood", "die at start", "resume"),
+    )
+    misbehave_at: int = setting("The step at which it goes wrong.", 3, minimum=0)
+
+
+@dataclass(frozen=True)
+class CheckBackend(Request):
+    """What this environment has: torch, device, PyTorch3D."""
+
+    kind = "check-backend"
+    interactive = True
+
+
+@dataclass(frozen=True)
+class ReconstructHair(Request):
+    """Strands from a capture."""
+
+    kind = "reconstruct-hair"
+    exclusive = True
+    capture: Path = setting("Folder of the capture (transforms.json, images, masks).", positional=True)
+    head: Path | None = setting("Head mesh (.npz, .obj, .ply, .stl); without one the built-in head is fitted.", None)
+    scalp: Path | None = setting("File of vertex indices (.npy, .txt, .json) that are the scalp of the head.", None)
+    preset: str = setting("How much time to spend.", "standard", choices=PRESETS)
+    strands: int = setting("Strands to grow.", 10_000, minimum=100, maximum=100_000)
+    points: int = setting("Points on each strand.", 100, minimum=8, maximum=256)
+    views: int = setting("Views to use, spread evenly; 0 uses all of them.", 0, minimum=0, maximum=1000)
+    device: str = setting("Where to compute.", "auto", choices=DEVICES)
+    seed: int = setting("Seed of every random choice.", 0, minimum=0, maximum=2**31 - 1)
+    stages: str = setting(
+        "The last stage to run; earlier ones show what each stage gains.",
+        "all",
+        choices=("hull", "shell", "growth", "connection", "all"),
+    )
+
+
+@dataclass(frozen=True)
+class EvaluateStrands(Request):
+    """Precision, recall and F-score of strands against the truth."""
+
+    kind = "evaluate-strands"
+    prediction: Path = setting("Strands to judge.", positional=True)
+    truth: Path = setting("Strands that are true.", positional=True)
+    points: int = setting("Points a strand is resampled to, on both sides.", 100, minimum=2, maximum=1000)
+    seed: int = setting("Seed of the choice of strands where there are too many.", 0, minimum=0)
+    maximum_points: int = setting("Most points on a side; strands beyond it are left out.", 1_000_000, minimum=1000)
+
+
+@dataclass(frozen=True)
+class ConvertStrands(Request):
+    """One strand file format to another."""
+
+    kind = "convert-strands"
+    source: Path = setting("File to read.", positional=True)
+    destination: Path = setting("File to write; its ending chooses the format.", positional=True)
+    unit: str = setting("Unit of the file read.", "m", choices=tuple(UNITS))
+    up: str = setting("Axis that points up in the file read.", "Z", choices=("Z", "Y"))
+
+
+@dataclass(frozen=True)
+class MakeHairstyle(Request):
+    """A hairstyle by our own generator, on a head."""
+
+    kind = "make-hairstyle"
+    style: str = setting("Which hairstyle.", "wavy", choices=("straight", "wavy", "curly", "short", "layered"))
+    head: Path | None = setting("Head mesh with a scalp; without one the built-in head.", None)
+    strands: int = setting("Strands to make.", 10_000, minimum=10, maximum=200_000)
+    points: int = setting("Points on each strand; 0 lets the style choose.", 0, minimum=0, maximum=512)
+    seed: int = setting("Seed of every random choice.", 0, minimum=0, maximum=2**31 - 1)
+
+
+@dataclass(frozen=True)
+class AlignHead(Request):
+    """Scale, rotation and translation that lay a head into a capture, by silhouettes."""
+
+    kind = "align-head"
+    capture: Path = setting("Folder of the capture.", positional=True)
+    head: Path | None = setting("Head mesh; without one the built-in head.", None)
+    device: str = setting("Where to compute.", "auto", choices=DEVICES)
+
+
+@dataclass(frozen=True)
+class OuterSurface(Request):
+    """The surface of head and hair together, the strands closed into a volume."""
+
+    kind = "outer-surface"
+    head: Path | None = setting("Head mesh.", None)
+    strands: Path | None = setting("Strands.", None)
+    closing: float = setting("Gaps between strands up to this are closed.", 0.003, minimum=0.0005, unit="m")
+
+
+REQUESTS: dict[str, type[Request]] = {
+    request.kind: request
+    for request in (
+        FakeJob, CheckBackend, ReconstructHair, EvaluateStrands, ConvertStrands, MakeHairstyle, AlignHead, OuterSurface,
+    )
+}  # fmt: skip
+
+
+def encode(request: Request) -> dict:
+    """A request as plain JSON values, with its kind."""
+    values = {field.name: getattr(request, field.name) for field in dataclasses.fields(request)}
+    return {"kind": request.kind} | {k: str(v) if isinstance(v, Path) else v for k, v in values.items()}
+
+
+def decode(values: dict) -> Request:
+    """A checked request from JSON values. Raises RequestError with a sentence for anything that does not fit."""
+    values = dict(values)
+    kind = values.pop("kind", None)
+    if kind not in REQUESTS:
+        raise RequestError(f"There is no request named {kind!r}; choose one of {', '.join(sorted(REQUESTS))}.")
+    request_type = REQUESTS[kind]
+    hints = typing.get_type_hints(request_type)
+    checked = {}
+    for field in dataclasses.fields(request_type):
+        if field.name in values:
+            checked[field.name] = _checked(field, hints[field.name], values.pop(field.name))
+        elif field.default is dataclasses.MISSING:
+            raise RequestError(f"{kind} needs {field.name.replace('_', ' ')}: {field.metadata['help']}")
+    if values:
+        raise RequestError(f"{kind} has no setting named {', '.join(sorted(map(str, values)))}.")
+    return request_type(**checked)
+
+
+def _checked(field: dataclasses.Field, hint, value):
+    name, rules = field.name.replace("_", " "), field.metadata
+    optional = type(None) in typing.get_args(hint)
+    if optional and value is None:
+        return None
+    wanted = next(t for t in typing.get_args(hint) if t is not type(None)) if optional else hint
+    try:
+        if wanted is bool and not isinstance(value, bool):
+            raise ValueError(value)
+        value = wanted(value)
+    except (TypeError, ValueError, OverflowError):
+        word = {int: "a whole number", float: "a number", Path: "a path", bool: "true or false"}.get(wanted, "text")
+        raise RequestError(f"The setting '{name}' must be {word}, not {value!r}.") from None
+    if rules["choices"] and value not in rules["choices"]:
+        raise RequestError(f"The setting '{name}' must be one of {', '.join(rules['choices'])}, not {value!r}.")
+    low, high = rules["minimum"], rules["maximum"]
+    if low is not None and not value >= low or high is not None and not value <= high:
+        span = f"from {low} to {high}" if None not in (low, high) else f"at least {low}" if high is None else f"at most {high}"
+        raise RequestError(f"The setting '{name}' must be {span}, not {value}.")
+    return value
