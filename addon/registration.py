@@ -1,0 +1,39 @@
+"""What Blender is told about: the modules whose classes it registers, in order."""
+
+import importlib
+
+# A module here has a `classes` tuple and, where it needs more than that, register() and unregister(). It may import
+# bpy, because it is itself imported inside register(). Properties and preferences come before the operators that
+# read them, operators before the panels that show them.
+MODULES = []
+
+_registered = []
+
+
+def register():
+    """Register every module of MODULES; when one fails, the ones before it are taken back and the error goes on."""
+    try:
+        for name in MODULES:
+            _register_module(importlib.import_module(f"..{name}", __package__))
+    except Exception:
+        unregister()
+        raise
+
+
+def unregister():
+    """Take back what register() did, in reverse."""
+    while _registered:
+        undo = _registered.pop()
+        undo()
+
+
+def _register_module(module):
+    from bpy.utils import register_class, unregister_class
+
+    for cls in getattr(module, "classes", ()):
+        register_class(cls)
+        _registered.append(lambda cls=cls: unregister_class(cls))
+    if hasattr(module, "register"):
+        module.register()
+    if hasattr(module, "unregister"):
+        _registered.append(module.unregister)
