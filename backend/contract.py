@@ -5,6 +5,7 @@ its checks, so that a setting exists in one place only. Standard library only: B
 """
 
 import dataclasses
+import math
 import typing
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,8 +38,8 @@ def setting(
         unit: unit of a number, in the words people read.
         positional: given on the command line by place rather than by name.
     """
-    metadata = dict(help=help, minimum=minimum, maximum=maximum, choices=choices, unit=unit, positional=positional)
-    return dataclasses.field(default=default, metadata=metadata)
+    rules = {"minimum": minimum, "maximum": maximum, "choices": choices, "unit": unit, "positional": positional}
+    return dataclasses.field(default=default, metadata={"help": help} | rules)
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,8 @@ class Request:
     """Answered by the warm worker, in seconds, rather than by a process of its own."""
     exclusive: typing.ClassVar[bool] = False
     """Wants the card or all cores, so such jobs queue behind each other."""
+    leaves_files: typing.ClassVar[bool] = True
+    """Its files are worth keeping, so that the command line makes a folder for them even if none is named."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,7 @@ class FakeJob(Request):
     """A job that only passes time, or misbehaves in a chosen way; the tests of the process layer use it."""
 
     kind = "fake-job"
+    leaves_files = False
     steps: int = setting("Steps to count.", 10, minimum=0, maximum=1_000_000)
     seconds_per_step: float = setting("Seconds a step takes.", 0.1, minimum=0.0, maximum=3600.0, unit="s")
     behaviour: str = setting(
@@ -73,6 +77,19 @@ class CheckBackend(Request):
 
     kind = "check-backend"
     interactive = True
+    leaves_files = False
+
+
+@dataclass(frozen=True)
+class SetUpBackend(Request):
+    """Make the backend's own environment; run by the Python that it is made from, before there is one."""
+
+    kind = "set-up-backend"
+    leaves_files = False
+    place: Path = setting("Folder that the environment is made in.", positional=True)
+    torch: str = setting("Build of PyTorch.", "auto", choices=("auto", "cpu", "cuda"))
+    lock: Path | None = setting("Lock file of packages; without one, the project's own.", None)
+    extra_index: str = setting("A further package index to look in, besides pip's own settings.", "")
 
 
 @dataclass(frozen=True)
@@ -102,6 +119,7 @@ class EvaluateStrands(Request):
     """Precision, recall and F-score of strands against the truth."""
 
     kind = "evaluate-strands"
+    leaves_files = False
     prediction: Path = setting("Strands to judge.", positional=True)
     truth: Path = setting("Strands that are true.", positional=True)
     points: int = setting("Points a strand is resampled to, on both sides.", 100, minimum=2, maximum=1000)
@@ -114,6 +132,7 @@ class ConvertStrands(Request):
     """One strand file format to another."""
 
     kind = "convert-strands"
+    leaves_files = False
     source: Path = setting("File to read.", positional=True)
     destination: Path = setting("File to write; its ending chooses the format.", positional=True)
     unit: str = setting("Unit of the file read.", "m", choices=tuple(UNITS))
@@ -155,7 +174,8 @@ class OuterSurface(Request):
 REQUESTS: dict[str, type[Request]] = {
     request.kind: request
     for request in (
-        FakeJob, CheckBackend, ReconstructHair, EvaluateStrands, ConvertStrands, MakeHairstyle, AlignHead, OuterSurface,
+        FakeJob, CheckBackend, SetUpBackend,
+        ReconstructHair, EvaluateStrands, ConvertStrands, MakeHairstyle, AlignHead, OuterSurface,
     )
 }  # fmt: skip
 
@@ -166,13 +186,18 @@ def encode(request: Request) -> dict:
     return {"kind": request.kind} | {k: str(v) if isinstance(v, Path) else v for k, v in values.items()}
 
 
+def find(kind: str) -> type[Request]:
+    """The request of that name. Raises RequestError."""
+    if not isinstance(kind, str) or kind not in REQUESTS:
+        raise RequestError(f"There is no request named {kind!r}; choose one of {', '.join(sorted(REQUESTS))}.")
+    return REQUESTS[kind]
+
+
 def decode(values: dict) -> Request:
     """A checked request from JSON values. Raises RequestError with a sentence for anything that does not fit."""
     values = dict(values)
     kind = values.pop("kind", None)
-    if kind not in REQUESTS:
-        raise RequestError(f"There is no request named {kind!r}; choose one of {', '.join(sorted(REQUESTS))}.")
-    request_type = REQUESTS[kind]
+    request_type = find(kind)
     hints = typing.get_type_hints(request_type)
     checked = {}
     for field in dataclasses.fields(request_type):
@@ -192,16 +217,27 @@ def _checked(field: dataclasses.Field, hint, value):
         return None
     wanted = next(t for t in typing.get_args(hint) if t is not type(None)) if optional else hint
     try:
-        if wanted is bool and not isinstance(value, bool):
+        # Python would take True for 1, 2.5 for 2 and None for "None"; whoever sends such a thing is mistaken.
+        if isinstance(value, bool) != (wanted is bool) or (wanted is str and not isinstance(value, str)):
+            raise ValueError(value)
+        if (wanted is Path and not str(value).strip()) or (isinstance(value, float) and wanted(value) != value):
             raise ValueError(value)
         value = wanted(value)
+        if wanted is float and not math.isfinite(value):
+            raise ValueError(value)
     except (TypeError, ValueError, OverflowError):
         word = {int: "a whole number", float: "a number", Path: "a path", bool: "true or false"}.get(wanted, "text")
         raise RequestError(f"The setting '{name}' must be {word}, not {value!r}.") from None
     if rules["choices"] and value not in rules["choices"]:
         raise RequestError(f"The setting '{name}' must be one of {', '.join(rules['choices'])}, not {value!r}.")
     low, high = rules["minimum"], rules["maximum"]
-    if low is not None and not value >= low or high is not None and not value <= high:
-        span = f"from {low} to {high}" if None not in (low, high) else f"at least {low}" if high is None else f"at most {high}"
+    if (low is not None and value < low) or (high is not None and value > high):
+        span = (
+            f"from {low} to {high}"
+            if None not in (low, high)
+            else f"at least {low}"
+            if high is None
+            else f"at most {high}"
+        )
         raise RequestError(f"The setting '{name}' must be {span}, not {value}.")
     return value

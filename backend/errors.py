@@ -4,6 +4,8 @@ Each exception carries one clear sentence for the artist and a stable code for p
 trouble is noticed; operators report the sentence, the command line prints it and exits 2.
 """
 
+import errno
+
 
 class MaquetteError(Exception):
     """Base of every trouble whose sentence may be shown to an artist."""
@@ -48,3 +50,35 @@ class DeviceError(MaquetteError):
     """The device asked for is not there, or ran out of memory."""
 
     code = "device"
+
+
+class EnvironmentTrouble(MaquetteError):
+    """The backend's environment cannot be made, or lacks something."""
+
+    code = "environment"
+
+
+class Unexpected(MaquetteError):
+    """A fault of ours; the log has the details."""
+
+    code = "unexpected"
+
+
+def explain(error: BaseException) -> MaquetteError:
+    """Any exception as one with a sentence. What Python and torch raise for want of memory or of a package is told
+    in words of its own; the rest is a fault of ours and says so."""
+    if isinstance(error, MaquetteError):
+        return error
+    if type(error).__name__ == "OutOfMemoryError":
+        return DeviceError("The graphics card ran out of memory; close other programs that use it, or choose CPU.")
+    if isinstance(error, MemoryError):
+        return DeviceError("There was not enough memory; close other programs, or ask for fewer strands or views.")
+    if isinstance(error, ModuleNotFoundError) and error.name and "backend" not in error.name:
+        return EnvironmentTrouble(
+            f"The backend's environment lacks {error.name}; set the backend up again in Maquette's preferences."
+        )
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return MaquetteError("The disk is full; make room, or choose another job folder, and resume.")
+    return Unexpected(
+        f"Something went wrong inside Maquette ({type(error).__name__}: {error}); the log has the details."
+    )

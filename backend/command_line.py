@@ -1,0 +1,232 @@
+"""The backend from a shell. Every request's options come from its dataclass in contract.py, and nowhere else.
+
+python -m backend reconstruct-hair CAPTURE --preset draft --out DIR
+python -m backend job FOLDER          a job that Blender laid down
+python -m backend worker              answers requests from standard input; ends when idle
+"""
+
+import argparse
+import contextlib
+import dataclasses
+import json
+import os
+import signal
+import sys
+import tempfile
+import threading
+import time
+import traceback
+import typing
+from pathlib import Path
+
+from . import contract, worker
+from .errors import Cancelled, RequestError, Unexpected, explain
+from .formats.job_folder import write_json
+from .protocol import Event, Reporter, plain
+
+EXAMPLES = {
+    "reconstruct-hair": "reconstruct-hair captures/anna --head anna.obj --preset standard --out out/anna",
+    "evaluate-strands": "evaluate-strands out/anna/strands.npz captures/anna/ground_truth/strands.npz --json",
+    "convert-strands": "convert-strands groom.tfx groom.hair --unit cm",
+    "make-hairstyle": "make-hairstyle --style wavy --strands 10000 --out out/wavy",
+    "align-head": "align-head captures/anna --out out/anna-head",
+    "outer-surface": "outer-surface --head anna.obj --strands groom.npz --out out/surface",
+    "check-backend": "check-backend --json",
+    "set-up-backend": "set-up-backend ~/maquette-backend --torch cpu",
+    "fake-job": "fake-job --steps 20",
+}
+
+
+class Parser(argparse.ArgumentParser):
+    """Wrong options end in a sentence like any other trouble."""
+
+    def error(self, message: str):
+        raise RequestError(f"{message[:1].upper()}{message[1:]}. Add --help to see the options.")
+
+
+def parser() -> Parser:
+    """All requests as subcommands, with their settings as options."""
+    top = Parser(
+        prog="python -m backend",
+        description="Maquette's compute, without Blender.",
+        epilog=f"example: python -m backend {EXAMPLES['reconstruct-hair']}",
+    )
+    commands = top.add_subparsers(dest="command", metavar="REQUEST", required=True, parser_class=Parser)
+    for kind, request in sorted(contract.REQUESTS.items()):
+        what = " ".join(request.__doc__.split())
+        example = f"python -m backend {EXAMPLES.get(kind, kind)}"
+        command = commands.add_parser(kind, help=what, description=what, epilog=f"example: {example}")
+        _add_settings(command, request)
+        command.add_argument("--out", type=Path, metavar="DIR", help=_about_out(request))
+        command.add_argument("--json", action="store_true", help="Print the result as JSON.")
+    job = commands.add_parser("job", help="Run the request in a job's folder; events go to standard output.")
+    job.add_argument("folder", type=Path)
+    job.add_argument("--detached", action="store_true", help="Go on when whoever started it is gone.")
+    warm = commands.add_parser("worker", help="Answer requests from standard input one after another.")
+    warm.add_argument("--log", type=Path, help="File that takes standard error.")
+    warm.add_argument("--idle", type=float, default=worker.IDLE_SECONDS, help="Seconds without a request to end after.")
+    return top
+
+
+def main(arguments: list[str]) -> int:
+    """Returns the exit code: 0, 1 (a fault of ours), 2 (a sentence for the caller), 130 (stopped)."""
+    try:
+        if arguments[:1] and not arguments[0].startswith("-") and arguments[0] not in ("job", "worker"):
+            contract.find(arguments[0])
+        options = parser().parse_args(arguments)
+        if options.command == "job":
+            return worker.run_job(options.folder.absolute(), options.detached)
+        if options.command == "worker":
+            return worker.run_warm(options.log, options.idle)
+        return _run(contract.REQUESTS[options.command], options)
+    except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)
+        return 130
+    except Exception as error:
+        trouble = explain(error)
+        if isinstance(trouble, Unexpected):
+            traceback.print_exception(error)
+        print("Stopped." if isinstance(trouble, Cancelled) else f"maquette: {trouble}", file=sys.stderr)
+        return 130 if isinstance(trouble, Cancelled) else 1 if isinstance(trouble, Unexpected) else 2
+
+
+def _add_settings(command: Parser, request: type[contract.Request]) -> None:
+    hints = typing.get_type_hints(request)
+    for field in dataclasses.fields(request):
+        rules, required = field.metadata, field.default is dataclasses.MISSING
+        about = rules["help"] + (f" In {rules['unit']}." if rules["unit"] else "")
+        if not required and field.default not in (None, ""):
+            about += f" Default: {field.default}."
+        about = about.replace("%", "%%")
+        if rules["positional"]:
+            command.add_argument(field.name, metavar=field.name.upper(), help=about)
+            continue
+        # Left as text: the contract checks values, in its own sentences, for the panels and the shell alike.
+        look = {"default": argparse.SUPPRESS, "required": required, "help": about}
+        if hints[field.name] is bool:
+            look["action"] = argparse.BooleanOptionalAction
+        else:
+            choices = rules["choices"]
+            look["metavar"] = "|".join(choices) if choices else field.name.upper()
+        command.add_argument("--" + field.name.replace("_", "-"), dest=field.name, **look)
+
+
+def _about_out(request: type[contract.Request]) -> str:
+    otherwise = f"Default: out/{request.kind}." if request.leaves_files else "Without it they are not kept."
+    return f"Folder for its files. {otherwise}"
+
+
+def _run(request_type: type[contract.Request], options: argparse.Namespace) -> int:
+    names = {field.name for field in dataclasses.fields(request_type)}
+    values = {name: value for name, value in vars(options).items() if name in names}
+    request = contract.decode({"kind": request_type.kind} | values)
+    with contextlib.ExitStack() as stack:
+        out = options.out
+        if out is None and request.leaves_files:
+            out = Path("out") / request.kind
+        elif out is None:
+            out = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="maquette-")))
+        terminal = stack.enter_context(Terminal())
+        answers = stack.enter_context(_standard_output_kept_for_answers())
+        result = worker.serve(request, Reporter(out.absolute(), terminal.send, terminal.cancelled))
+        terminal.clear()
+        if options.out is not None or request.leaves_files:
+            write_json(out / "result.json", result)
+        text = json.dumps(result, indent=2, default=plain) if options.json else _for_people(result)
+        print(text, file=answers, flush=True)
+    return 0
+
+
+@contextlib.contextmanager
+def _standard_output_kept_for_answers():
+    """What libraries print goes to standard error meanwhile; yields a stream for the answer alone."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        with open(kept, "w", encoding="utf-8", errors="replace") as stream:  # noqa: PTH123 (a descriptor)
+            # Closed as a file, the private copy is gone; so the way back is a copy of its own.
+            back = os.dup(kept)
+            yield stream
+    finally:
+        sys.stdout.flush()
+        os.dup2(back, 1)
+        os.close(back)
+
+
+def _for_people(result: dict, indent: str = "") -> str:
+    lines = []
+    for key, value in result.items():
+        name = str(key).replace("_", " ")
+        if isinstance(value, dict):
+            lines += [f"{indent}{name}:", _for_people(value, indent + "  ")]
+        else:
+            lines.append(f"{indent}{name}: {f'{value:.4g}' if isinstance(value, float) else value}")
+    return "\n".join(lines)
+
+
+class Terminal:
+    """Events on standard error: one line that updates on a terminal, a line a stage otherwise. Ctrl-C asks the job to
+    stop at its next step, so that it keeps its checkpoint; a second one ends it where it is."""
+
+    def __init__(self):
+        self.cancelled = threading.Event()
+        self._live = sys.stderr.isatty()
+        self._stage, self._width, self._told = None, 0, 0.0
+
+    def __enter__(self):
+        self._before = None
+        if threading.current_thread() is threading.main_thread():
+            self._before = signal.signal(signal.SIGINT, self._interrupted)
+        return self
+
+    def __exit__(self, *_):
+        self.clear()
+        if self._before is not None:
+            signal.signal(signal.SIGINT, self._before)
+
+    def _interrupted(self, *_):
+        if self.cancelled.is_set():
+            raise KeyboardInterrupt
+        self.cancelled.set()
+        self._line("Stopping at the next step; press Ctrl-C again to stop at once.")
+
+    def send(self, kind: Event, **data) -> None:
+        if kind is Event.PROGRESS:
+            self._progress(**data)
+        elif kind is Event.WARNING:
+            self._line(f"Warning: {data['text']}")
+        elif kind is Event.LOG:
+            self._line(data["text"])
+        elif kind is Event.PREVIEW:
+            self._line(f"{data['name']}: {data['path']}")
+
+    def clear(self) -> None:
+        if self._live and self._width:
+            print("\r" + " " * self._width + "\r", end="", file=sys.stderr, flush=True)
+            self._width = 0
+
+    def _progress(self, stage: str, step: int, total: int, seconds_left: float | None) -> None:
+        if self._live:
+            text = f"{stage} {step}/{total}" if total > 1 else stage
+            if seconds_left:
+                text += f", {in_words(seconds_left)} left"
+            text = text[: os.get_terminal_size(2).columns - 1]
+            print("\r" + text.ljust(self._width), end="", file=sys.stderr, flush=True)
+            self._width = len(text)
+        elif stage != self._stage or time.monotonic() - self._told > 10:
+            self._told = time.monotonic()
+            print(f"{stage} ({step}/{total})" if step else stage, file=sys.stderr, flush=True)
+        self._stage = stage
+
+    def _line(self, text: str) -> None:
+        self.clear()
+        print(text, file=sys.stderr, flush=True)
+
+
+def in_words(seconds: float) -> str:
+    """A duration as people say it: "40 s", "3 min", "2 h 10 min"."""
+    if seconds < 90:
+        return f"{max(round(seconds), 1)} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
