@@ -1,0 +1,1 @@
+"""What build.py does. Standard library only, and no part of the extension."""
