@@ -60,11 +60,9 @@ def head_distance(head: Head, spacing: float = 0.003, margin: float = 0.05) -> D
     samples, normals = _dense_surface(vertices, faces, spacing / 2)
     tree = cKDTree(samples)
     # Far from the surface the distance transform of the voxels is near enough.
-    coarse = np.where(
-        inside,
-        -ndimage.distance_transform_edt(inside, spacing),
-        ndimage.distance_transform_edt(~inside, spacing),
-    ).astype(np.float32)
+    to_outside, to_inside = (ndimage.distance_transform_edt(side, spacing) for side in (inside, ~inside))
+    # The transform measures to a node beyond the surface, which itself lies half a spacing nearer.
+    coarse = np.where(inside, spacing / 2 - to_outside, to_inside - spacing / 2).astype(np.float32)
     near = np.flatnonzero(np.abs(coarse.ravel()) < 4.5 * spacing)
     nodes = np.stack(np.unravel_index(near, shape), axis=1) * spacing + origin
     _, index = tree.query(nodes, workers=-1)

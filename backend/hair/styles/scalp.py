@@ -57,7 +57,7 @@ def scalp_faces(head: Head) -> np.ndarray:
     return faces
 
 
-def sample_roots(head: Head, count: int, rng: np.random.Generator, rounds: int = 4) -> Roots:
+def sample_roots(head: Head, count: int, rng: np.random.Generator, rounds: int = 6) -> Roots:
     """Evenly spread roots, thinning out at the hairline.
 
     Lloyd's relaxation on a cloud of candidates (Balzer et al. 2009 discuss its blue-noise spectrum): every round moves

@@ -146,8 +146,8 @@ STYLES: dict[str, Style] = {
         Style(
             "layered",
             Lengths(top=0.092, front=0.056, sides=0.060, back=0.070, nape=0.048),
-            shortest=0.041,
-            longest=0.098,
+            shortest=0.044,
+            longest=0.097,
             length_spread=0.12,
             parting=None,
             back=-0.45,
