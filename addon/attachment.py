@@ -159,13 +159,27 @@ def one_to_one(surface: Surface, triangle: np.ndarray, barycentric: np.ndarray, 
     flat = np.pad(surface.uv.reshape(-1, 2), ((0, 0), (0, 1)))
     tree = BVHTree.FromPolygons(flat.tolist(), np.arange(len(flat)).reshape(-1, 3).tolist(), all_triangles=True)
     uv = np.einsum("nk,nkd->nd", barycentric, surface.uv[triangle])
-    for own, point in zip(triangle.tolist(), uv.tolist(), strict=True):
-        hits = {hit[2] for hit in tree.find_nearest_range((*point, 0.0), 1e-7)} - {own}
-        # A neighbour across an edge shares vertices with the root's own triangle; anything else is another place.
-        corners = set(surface.triangles[own].tolist())
-        if any(corners.isdisjoint(surface.triangles[hit].tolist()) for hit in hits):
-            return False
-    return True
+    hits = [[hit[2] for hit in tree.find_nearest_range((*point, 0.0), 1e-7)] for point in uv.tolist()]
+    root = np.repeat(np.arange(len(uv)), [len(found) for found in hits])
+    other = np.array([hit for found in hits for hit in found], np.int64)
+    there = np.einsum(
+        "nk,nkd->nd", _barycentric_2d(surface.uv[other], uv[root]), surface.vertices[surface.triangles[other]]
+    )
+    here = np.einsum("nk,nkd->nd", barycentric, surface.vertices[surface.triangles[triangle]])[root]
+    corners = surface.vertices[surface.triangles[other]]
+    size = np.linalg.norm(corners - np.roll(corners, 1, axis=1), axis=2).max(1)
+    # The neighbour across an edge may be hit as well, but then it names the same place.
+    return bool((np.linalg.norm(there - here, axis=1) < 0.05 * size).all())
+
+
+def _barycentric_2d(triangles: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """(N, 3) barycentric coordinates of points (N, 2) in triangles (N, 3, 2); far outside where one is collapsed."""
+    a, b, p = triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0], points - triangles[:, 0]
+    cross = a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]
+    cross = np.where(np.abs(cross) < 1e-14, 1e-14, cross)
+    v = (p[:, 0] * b[:, 1] - p[:, 1] * b[:, 0]) / cross
+    w = (a[:, 0] * p[:, 1] - a[:, 1] * p[:, 0]) / cross
+    return np.stack([1 - v - w, v, w], axis=1)
 
 
 def add_uv_map(head: bpy.types.Object) -> str:

@@ -178,17 +178,10 @@ def _guides(wiring: _Wiring) -> None:
         Geometry=scatter.outputs["Points"],
         Selection=wiring.math("GREATER_THAN", wiring.random(7), share),
     )
-    with_uv = wiring.node("GeometryNodeStoreNamedAttribute", data_type="FLOAT2", domain="POINT")
-    wiring.set(
-        with_uv,
-        Geometry=points.outputs[0],
-        Name="surface_uv_coordinate",
-        Value=wiring.attribute(uv_map, "FLOAT_VECTOR"),
-    )
     with_length = wiring.node("GeometryNodeStoreNamedAttribute", data_type="FLOAT", domain="POINT")
     wiring.set(
         with_length,
-        Geometry=with_uv.outputs[0],
+        Geometry=points.outputs[0],
         Name=LENGTH,
         Value=wiring.math("SUBTRACT", 1.0, wiring.math("MULTIPLY", variation, wiring.random(seed))),
     )
@@ -200,13 +193,22 @@ def _guides(wiring: _Wiring) -> None:
         Points=with_length.outputs[0],
         Max_Neighbors=neighbours,
     )
-    # Shorter strands are drawn towards their roots; what a point knew of its place, its curve knows now.
+    # Strands got the mean of their guides' attributes and, under other names, what their point knew. Their place on the
+    # head must be their own: a mean of places can lie beside the surface, and such a strand would not move.
+    placed = wiring.node("GeometryNodeStoreNamedAttribute", data_type="FLOAT2", domain="CURVE")
+    wiring.set(
+        placed,
+        Geometry=interpolate.outputs[0],
+        Name="surface_uv_coordinate",
+        Value=wiring.attribute(uv_map, "FLOAT_VECTOR"),
+    )
+    # Shorter strands are drawn towards their roots.
     shortened = wiring.node("ShaderNodeMix", data_type="VECTOR")
     wiring.link(wiring.attribute(LENGTH, "FLOAT"), versions.socket(shortened.inputs, "Factor", "VALUE"))
     wiring.link(wiring.attribute("rest_position", "FLOAT_VECTOR"), versions.socket(shortened.inputs, "A", "VECTOR"))
     wiring.link(wiring.node("GeometryNodeInputPosition").outputs[0], versions.socket(shortened.inputs, "B", "VECTOR"))
     grown = wiring.node("GeometryNodeSetPosition")
-    wiring.set(grown, Geometry=interpolate.outputs[0], Position=versions.socket(shortened.outputs, "Result", "VECTOR"))
+    wiring.set(grown, Geometry=placed.outputs[0], Position=versions.socket(shortened.outputs, "Result", "VECTOR"))
 
     viewport = wiring.node("GeometryNodeIsViewport").outputs[0]
     bare = wiring.node("FunctionNodeBooleanMath", operation="NIMPLY")

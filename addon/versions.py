@@ -11,8 +11,8 @@ def eevee_engine() -> str:
     return "BLENDER_EEVEE" if bpy.app.version >= (5, 0, 0) else "BLENDER_EEVEE_NEXT"
 
 
-def use_nodes(material: bpy.types.Material) -> bpy.types.NodeTree:
-    """The node tree of a material, empty. Materials always have one from 5.0 on, where ``use_nodes`` is deprecated."""
+def use_nodes(material: bpy.types.Material | bpy.types.World) -> bpy.types.NodeTree:
+    """The node tree of a material or world, emptied. From 5.0 on there always is one, and ``use_nodes`` is deprecated."""
     if material.node_tree is None:
         material.use_nodes = True
     material.node_tree.nodes.clear()
