@@ -58,7 +58,7 @@ class Channel:
 
     def lines(self):
         """Lines from standard input until it ends."""
-        with open(self.orders, "rb", closefd=False) as stream:  # noqa: PTH123 (a descriptor)
+        with open(self.orders, "rb", closefd=False) as stream:
             while line := stream.readline(1 << 20):
                 yield line
 
@@ -95,7 +95,7 @@ def run_job(folder: Path, detached: bool) -> int:
         values = read_json(files.request)
         if values is None:
             raise RequestError(f"{files.request.name} in the job's folder is missing or broken; start the job again.")
-        result = serve(contract.decode(values), Reporter(files.path, channel.send, cancelled))
+        result = serve(contract.decode(values), Reporter(files.path, _told_and_logged, cancelled))
         write_json(files.result, result)
     except BaseException as error:
         code, sentence = _told(error)
@@ -110,6 +110,15 @@ def run_job(folder: Path, detached: bool) -> int:
         return 0
     finally:
         files.unlock()
+
+
+def _told_and_logged(kind: Event, **data) -> None:
+    """Send an event; what a person may want to read later goes to the log as well."""
+    if kind in (Event.LOG, Event.WARNING):
+        print(("Warning: " if kind is Event.WARNING else "") + data["text"], file=sys.stderr, flush=True)
+    elif kind is Event.PROGRESS and data["step"] == 0:
+        print(f"[{time.strftime('%H:%M:%S')}] {data['stage']}", file=sys.stderr, flush=True)
+    channel.send(kind, **data)
 
 
 def run_warm(log: Path | None = None, idle_seconds: float = IDLE_SECONDS) -> int:

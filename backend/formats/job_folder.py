@@ -47,7 +47,7 @@ class JobFolder:
 
     def forget_outcome(self) -> None:
         """Before another run: what the last one left as its end must not be taken for the new one's."""
-        for path in (self.result, self.error, self.events, self.cancel):
+        for path in (self.result, self.error, self.cancel):
             path.unlink(missing_ok=True)
 
     def holder(self) -> int | None:
