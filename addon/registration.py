@@ -5,7 +5,10 @@ import importlib
 # A module here has a `classes` tuple and, where it needs more than that, register() and unregister(). It may import
 # bpy, because it is itself imported inside register(). Properties and preferences come before the operators that
 # read them, operators before the panels that show them.
-MODULES = ["operators.head"]
+MODULES = [
+    "operators.head",
+    "panels.head",
+]
 
 _registered = []
 
