@@ -21,7 +21,7 @@ class FaceShield:
     def __call__(self, points: np.ndarray, reach: float) -> np.ndarray:
         """(N,) float32 metres each strand's point (N, 3) moves along X, at most ``reach``."""
         places = self.places
-        below = np.clip((places.hairline[2] - 0.008 - points[:, 2]) / 0.05, 0.0, 1.0)
+        below = np.clip((places.hairline[2] - 0.008 - points[:, 2]) / 0.07, 0.0, 1.0)
         before = np.clip((places.hairline[1] + 0.055 - points[:, 1]) / 0.02, 0.0, 1.0)
         width = 0.42 * places.breadth * np.sqrt(below) * before
         # The side is the head's, not the parting's: what the parting throws across must still fall beside the face.
@@ -72,14 +72,14 @@ def grow(
     """
     count, ds = len(roots), style.step
     steps = int(np.ceil(lengths.max() / ds)) + 1
-    obstacle = softened(grid, 0.006)
+    obstacle = softened(grid, 0.007, 0.016)
     shield = FaceShield(places, comb) if style.face_shield else None
     waver = Waver(roots, style, rng)
     keep = style.stiffness ** (ds / 0.01)
     pull = style.gravity * ds / 0.01
     height = (style.volume * rng.uniform(0.55, 1.1, count)).astype(np.float32)
     flying = rng.random(count) < style.flyaway
-    height[flying] *= rng.uniform(1.2, 1.9, int(flying.sum())).astype(np.float32)
+    height[flying] *= rng.uniform(1.15, 1.6, int(flying.sum())).astype(np.float32)
     # Curls swing about their axis, which must keep that much farther off.
     swing = 0.9 * style.curl_radius
 
@@ -109,7 +109,7 @@ def grow(
         lift = np.clip(short, 0.0, np.maximum(0.7 * ds, 0.0005 - distance))
         ahead += lift[:, None] * outward
         if shield:
-            aside = shield(ahead, 0.6 * ds)
+            aside = shield(ahead, 0.4 * ds)
             ahead[:, 0] += aside
             direction[:, 0] += 0.5 * aside / np.float32(ds)
         touching = short > 0

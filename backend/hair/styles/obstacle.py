@@ -81,11 +81,20 @@ def with_gradient(distance: np.ndarray, origin: np.ndarray, spacing: float) -> D
     return DistanceGrid(np.stack([distance, *gradient], axis=-1).astype(np.float32), origin, spacing)
 
 
-def softened(grid: DistanceGrid, width: float) -> DistanceGrid:
-    """The same obstacle with features smaller than ``width`` metres (ears, lips) rounded off, never smaller."""
+def softened(grid: DistanceGrid, width: float, spread: float) -> DistanceGrid:
+    """The same obstacle with small features made into gentle swellings, and nowhere less than it was.
+
+    Hair lies over an ear as over a low mound: it does not hang from the ear's rim with a gap behind it.
+
+    Args:
+        width: metres; features smaller than this stand out (ears, nose).
+        spread: metres over which such a feature's height runs out around it.
+    """
     distance = grid.values[..., 0]
     smooth = ndimage.gaussian_filter(distance, width / grid.spacing)
-    return with_gradient(np.minimum(distance, smooth), grid.origin, grid.spacing)
+    height = ndimage.maximum_filter(np.maximum(smooth - distance, 0.0), int(2 * width / grid.spacing) | 1)
+    mound = smooth - ndimage.gaussian_filter(height, spread / grid.spacing)
+    return with_gradient(np.minimum(distance, mound), grid.origin, grid.spacing)
 
 
 def _caps(faces: np.ndarray) -> np.ndarray:

@@ -47,17 +47,13 @@ def vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
 
 def scalp_faces(head: Head) -> np.ndarray:
     """(S,) indices of the faces whose corners all belong to the head's scalp. Raises HeadError without one."""
-    scalp = head.regions.get("scalp")
-    inside = np.zeros(len(head.vertices), bool)
-    if scalp is not None:
-        inside[scalp] = True
-    faces = np.flatnonzero(inside[head.faces].all(axis=1))
-    if not len(faces):
+    faces = head.scalp_faces
+    if faces is None or not len(faces):
         raise HeadError(f"The head '{head.name}' has no scalp, so hair has nowhere to grow; choose one that has.")
     return faces
 
 
-def sample_roots(head: Head, count: int, rng: np.random.Generator, rounds: int = 6) -> Roots:
+def sample_roots(head: Head, count: int, rng: np.random.Generator, rounds: int = 4) -> Roots:
     """Evenly spread roots, thinning out at the hairline.
 
     Lloyd's relaxation on a cloud of candidates (Balzer et al. 2009 discuss its blue-noise spectrum): every round moves

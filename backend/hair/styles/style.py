@@ -75,7 +75,7 @@ class Style:
     curl_spread: float = 0.12
     curl_together: float = 0.0
     frizz: float = 0.0008
-    flyaway: float = 0.01
+    flyaway: float = 0.007
     face_shield: bool = True
     points: int = 100
     step: float = 0.003
@@ -87,6 +87,7 @@ STYLES: dict[str, Style] = {
         Style(
             "straight",
             Lengths(top=0.36, front=0.34, sides=0.33, back=0.32, nape=0.29),
+            back=0.6,
             parting=0.022,
             lock_size=0.014,
             lock_strength=0.45,
