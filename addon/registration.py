@@ -6,8 +6,13 @@ import importlib
 # bpy, because it is itself imported inside register(). Properties and preferences come before the operators that
 # read them, operators before the panels that show them.
 MODULES = [
+    "addon.jobs",
+    "addon.preferences",
+    "operators.backend",
+    "operators.jobs",
     "operators.head",
     "panels.head",
+    "panels.jobs",
 ]
 
 _registered = []

@@ -81,6 +81,12 @@ class WarmWorker:
         if self._asked is None and self._waiting:
             self._send_next()
 
+    def cancel(self) -> None:
+        """Ask it to stop what it does, and forget what waits."""
+        self._waiting.clear()
+        if self._worker is not None:
+            self._worker.tell(Order.CANCEL)
+
     def close(self) -> None:
         """Let it end."""
         if self._worker is not None:

@@ -22,7 +22,7 @@ from pathlib import Path
 from . import contract, worker
 from .errors import Cancelled, RequestError, Unexpected, explain
 from .formats.job_folder import write_json
-from .protocol import Event, Reporter, plain
+from .protocol import Event, Reporter, in_words, plain
 
 EXAMPLES = {
     "reconstruct-hair": "reconstruct-hair captures/anna --head anna.obj --preset standard --out out/anna",
@@ -222,11 +222,3 @@ class Terminal:
     def _line(self, text: str) -> None:
         self.clear()
         print(text, file=sys.stderr, flush=True)
-
-
-def in_words(seconds: float) -> str:
-    """A duration as people say it: "40 s", "3 min", "2 h 10 min"."""
-    if seconds < 90:
-        return f"{max(round(seconds), 1)} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"

@@ -85,6 +85,7 @@ class SetUpBackend(Request):
     """Make the backend's own environment; run by the Python that it is made from, before there is one."""
 
     kind = "set-up-backend"
+    exclusive = True
     leaves_files = False
     place: Path = setting("Folder that the environment is made in.", positional=True)
     torch: str = setting("Build of PyTorch.", "auto", choices=("auto", "cpu", "cuda"))

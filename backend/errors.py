@@ -56,6 +56,8 @@ class EnvironmentTrouble(MaquetteError):
     """The backend's environment cannot be made, or lacks something."""
 
     code = "environment"
+    code_of_pip = ""
+    """What kind of trouble pip had, where it was pip's."""
 
 
 class Unexpected(MaquetteError):

@@ -166,3 +166,11 @@ class SilentReporter(Reporter):
     def __init__(self, folder: Path):
         self.messages: list[dict] = []
         super().__init__(folder, lambda kind, **data: self.messages.append({"type": kind} | data))
+
+
+def in_words(seconds: float) -> str:
+    """A duration as people say it: "40 s", "3 min", "2 h 10 min"."""
+    if seconds < 90:
+        return f"{max(round(seconds), 1)} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"

@@ -145,6 +145,8 @@ def _answer(message: dict, cancelled: threading.Event, life: "Life") -> None:
     identity = message.get("id")
     cancelled.clear()
     life.running = identity
+    if identity in life.unwanted:
+        cancelled.set()
     if life.orphaned or life.quitting:
         return
 
@@ -177,6 +179,8 @@ class Life:
         self.cancelled, self.detached, self.files, self.requests = cancelled, detached, files, requests
         self.orphaned = self.quitting = False
         self.running = None
+        self.unwanted: set[str | None] = set()
+        """Requests cancelled, begun or not."""
         self._parent = os.getppid()
 
     def begin(self) -> None:
@@ -212,8 +216,11 @@ class Life:
                 continue
             if order["type"] is Order.RUN and self.requests is not None:
                 self.requests.put(order)
-            elif order["type"] is Order.CANCEL and order.get("id") in (None, self.running):
-                self.cancelled.set()
+            elif order["type"] is Order.CANCEL:
+                # Noted before it is asked what runs: the request may be about to begin in the other thread.
+                self.unwanted.add(order.get("id"))
+                if order.get("id") in (None, self.running):
+                    self.cancelled.set()
             elif order["type"] is Order.PING:
                 channel.send(Event.HEARTBEAT)
             elif order["type"] is Order.QUIT:

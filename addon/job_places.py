@@ -1,0 +1,77 @@
+"""Where jobs, the backend and compiled files lie, and which Python does what: the preferences put into effect."""
+
+import os
+import sys
+from pathlib import Path
+
+import bpy
+
+from ..backend.errors import EnvironmentTrouble
+from .backend_environment import BackendEnvironment, check_python
+
+EXTENSION = __package__.rpartition(".")[0]
+"""Name of the extension's package, under which Blender keeps its preferences."""
+
+
+def preferences():
+    """The extension's preferences; None while it is being enabled or disabled."""
+    addon = bpy.context.preferences.addons.get(EXTENSION)
+    return addon.preferences if addon else None
+
+
+def jobs() -> Path:
+    """Folder that job folders are made in."""
+    return _chosen("job_place") or _own("jobs")
+
+
+def backend() -> BackendEnvironment:
+    """The environment that Maquette makes for itself, whether or not it is there yet."""
+    return BackendEnvironment(_chosen("backend_place") or _own("backend"))
+
+
+def cache() -> Path:
+    """Folder for compiled Python files, beside the backend."""
+    return backend().place / "pycache"
+
+
+def python(kind: str) -> str:
+    """Interpreter for a request of that kind. Raises EnvironmentTrouble if there is none."""
+    if kind == "set-up-backend":
+        return str(base_python())
+    if named := os.environ.get("MAQUETTE_BACKEND_PYTHON"):
+        return named
+    chosen = preferences()
+    if chosen is not None and chosen.backend_source == "EXISTING":
+        return str(check_python(Path(bpy.path.abspath(chosen.existing_python)), "existing environment"))
+    environment = backend()
+    if problem := environment.problem():
+        raise EnvironmentTrouble(problem)
+    return str(environment.python)
+
+
+def base_python() -> Path:
+    """The Python that the backend's environment is made from. Raises EnvironmentTrouble."""
+    chosen = preferences()
+    if chosen is not None and chosen.base_source == "OTHER":
+        return check_python(Path(bpy.path.abspath(chosen.base_python)), "Python to make it with")
+    return check_python(blenders_python(), "Blender's Python")
+
+
+def blenders_python() -> Path:
+    """Blender's own interpreter; sys.executable is that, or in some builds Blender itself."""
+    named = Path(sys.executable or "")
+    if named.name.lower().startswith("python"):
+        return named
+    folder = Path(sys.prefix) / ("" if sys.platform == "win32" else "bin")
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    names = ("python.exe",) if sys.platform == "win32" else (f"python{version}", "python3", "python")
+    return next((folder / name for name in names if (folder / name).exists()), named)
+
+
+def _chosen(name: str) -> Path | None:
+    value = getattr(preferences(), name, "")
+    return Path(bpy.path.abspath(value)) if value else None
+
+
+def _own(name: str) -> Path:
+    return Path(bpy.utils.extension_path_user(EXTENSION, path=name, create=False))
