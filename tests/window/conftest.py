@@ -108,22 +108,21 @@ class BlenderWindow:
 
     def find(self, name: str) -> tuple[int, int]:
         """Centre (x, y), from the top left, of the first such button: it turns red when asked to, and only then."""
-        end = time.monotonic() + 20
-        while time.monotonic() < end:
-            before = self._grab()
-            self.do(f"mark({name!r})")
-            time.sleep(0.4)
-            after = self._grab()
-            self.do("unmark()")
-            time.sleep(0.2)
-            redder = (after[..., 0] - before[..., 0] > 25) & (after[..., 0] - after[..., 2] > 60)
-            rows = np.flatnonzero(redder.sum(axis=1) > 10)
-            if len(rows):
-                first = rows[: 1 + next((i for i, gap in enumerate(np.diff(rows)) if gap > 3), len(rows) - 1)]
-                columns = np.flatnonzero(redder[first].any(axis=0))
-                return int((columns[0] + columns[-1]) // 2), int((first[0] + first[-1]) // 2)
-        self.picture(f"no-{name.replace('.', '-')}")
-        raise AssertionError(f"no button for {name} is to be seen (out/window/)")
+        before = self._grab_marked("")
+        after = self._grab_marked(name)
+        self._grab_marked("")
+        redder = (after[..., 0] - before[..., 0] > 25) & (after[..., 0] - after[..., 2] > 60)
+        rows = np.flatnonzero(redder.sum(axis=1) > 10)
+        if not len(rows):
+            self.picture(f"no-{name.replace('.', '-')}")
+            raise AssertionError(f"no button for {name} is to be seen (out/window/)")
+        first = np.split(rows, np.flatnonzero(np.diff(rows) > 3) + 1)[0]
+        columns = np.flatnonzero(redder[first].any(axis=0))
+        return int((columns[0] + columns[-1]) // 2), int((first[0] + first[-1]) // 2)
+
+    def _grab_marked(self, name):
+        self.wait_until(f"draws > {self.ask(f'mark({name!r})')}")
+        return self._grab()
 
     def open_tab(self):
         """Open the sidebar on the tab Maquette, by clicking down its column of tabs until it is the one."""
@@ -145,6 +144,7 @@ class BlenderWindow:
     def picture(self, name: str) -> np.ndarray:
         """Keep a screenshot as out/window/<name>.png; gives it as (H, W, 3) int16."""
         PICTURES.mkdir(parents=True, exist_ok=True)
+        time.sleep(1)  # what was asked for last is drawn by then
         return self._grab(PICTURES / f"{name}.png")
 
     def _grab(self, path=None):

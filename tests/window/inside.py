@@ -63,28 +63,33 @@ class MarkedSelf:
         return getattr(self._panel, attribute)
 
 
-_drawn = {}
+marked = ""
+draws = 0
 
 
 def mark(name):
-    """Draw the buttons of operator or property `name` in red in every panel of ours, until unmark()."""
+    """Draw the buttons of operator or property `name` in red from now on ("": none); gives the count of draws so far.
+
+    Blender's timers run after it has drawn, so once `draws` has grown, what is on the screen is new.
+    """
+    global marked
+    marked = name
     for kind in (bpy.types.Panel, bpy.types.AddonPreferences):
         for cls in kind.__subclasses__():
-            if cls.__module__.startswith(MODULE) and "draw" in vars(cls):
-                _drawn[cls] = cls.draw
-                cls.draw = _marking(cls.draw, name)
+            if cls.__module__.startswith(MODULE) and "draw" in vars(cls) and not hasattr(cls.draw, "watched"):
+                cls.draw = _watched(cls.draw)
     redraw()
+    return draws
 
 
-def _marking(draw, name):
-    return lambda self, context: draw(MarkedSelf(self, name), context)
+def _watched(draw):
+    def watching(self, context):
+        global draws
+        draws += 1
+        draw(MarkedSelf(self, marked) if marked else self, context)
 
-
-def unmark():
-    for cls, draw in _drawn.items():
-        cls.draw = draw
-    _drawn.clear()
-    redraw()
+    watching.watched = True
+    return watching
 
 
 def redraw():
@@ -113,6 +118,15 @@ def show_sidebar():
     redraw()
     region = sidebar()
     return region.x, region.y, region.width, region.height
+
+
+def frame_selected():
+    """Bring what is selected into view."""
+    area, _ = view_3d()
+    region = next(region for region in area.regions if region.type == "WINDOW")
+    window = bpy.context.window_manager.windows[0]
+    with bpy.context.temp_override(window=window, area=area, region=region):
+        bpy.ops.view3d.view_selected()
 
 
 def answer():

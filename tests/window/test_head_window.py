@@ -11,7 +11,7 @@ def test_add_head_by_its_button(window):
     window.click("maquette.add_head")
     window.wait_until(f"len(bpy.data.objects) > {before}")
     assert window.ask("bpy.context.view_layer.objects.active.get('maquette_role')") == "head"
-    window.press("KP_Decimal")  # frames what is selected
+    window.do("frame_selected()")
     window.picture("head")
     window.press("ctrl+z")
     window.wait_until(f"len(bpy.data.objects) == {before}")
