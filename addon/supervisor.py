@@ -52,8 +52,8 @@ class Mailbox:
             elif line.strip():
                 self._take(decode(line, Event))
         if len(self._rest) > LONGEST_LINE:
+            self.noise += not self._skipping
             self._rest, self._skipping = b"", True
-            self.noise += 1
 
     def _take(self, message: dict | None) -> None:
         with self._lock:

@@ -211,7 +211,7 @@ class Terminal:
             text = f"{stage} {step}/{total}" if total > 1 else stage
             if seconds_left:
                 text += f", {in_words(seconds_left)} left"
-            text = text[: os.get_terminal_size(2).columns - 1]
+            text = text[: (os.get_terminal_size(2).columns or 80) - 1]
             print("\r" + text.ljust(self._width), end="", file=sys.stderr, flush=True)
             self._width = len(text)
         elif stage != self._stage or time.monotonic() - self._told > 10:

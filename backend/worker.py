@@ -63,7 +63,7 @@ class Channel:
                 yield line
 
 
-channel: Channel
+channel: Channel | None = None
 """Made by ``run_job`` and ``run_warm``, once a process."""
 
 

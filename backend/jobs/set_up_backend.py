@@ -20,8 +20,8 @@ from ..contract import SetUpBackend
 from ..errors import EnvironmentTrouble
 from ..formats.environment_record import RECORD, interpreter, lock_hash
 from ..formats.job_folder import write_json
+from ..pip_words import Progress, trouble_in
 from ..protocol import Reporter
-from .pip_words import Progress, trouble_in
 
 LOCK = Path(__file__).resolve().parents[2] / "locks" / "backend.txt"
 PYTHONS = ((3, 11), (3, 13))
@@ -30,7 +30,7 @@ GIGABYTES = {"cpu": 3, "cuda": 12}
 
 
 def run(request: SetUpBackend, reporter: Reporter) -> dict:
-    """Make it. Returns ``python`` (the new interpreter), ``torch_build`` (cpu or cuda), and what check-backend found."""
+    """Make it. Returns ``python`` (the new one), ``torch_build`` (cpu or cuda), and what check-backend found."""
     place, lock = request.place.absolute(), (request.lock or LOCK).absolute()
     build = choose_build(request.torch)
     reporter.stage("Looking for room")
