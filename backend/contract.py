@@ -197,8 +197,12 @@ def find(kind: str) -> type[Request]:
 def decode(values: dict) -> Request:
     """A checked request from JSON values. Raises RequestError with a sentence for anything that does not fit."""
     values = dict(values)
-    kind = values.pop("kind", None)
-    request_type = find(kind)
+    return check(find(values.pop("kind", None)), values)
+
+
+def check(request_type: type[Request], values: dict) -> Request:
+    """A request of a known type from the values of its settings, checked. Raises RequestError as ``decode`` does."""
+    values, kind = dict(values), request_type.kind
     hints = typing.get_type_hints(request_type)
     checked = {}
     for field in dataclasses.fields(request_type):
