@@ -48,15 +48,35 @@ class JobQueue:
         self._foreign: set[Path] = set()
         self._searched = 0.0
 
-    def submit(self, request: contract.Request, *, title: str, detached=False, context=None, file="") -> JobRecord:
-        """Lay down a job's folder and queue it. Raises MaquetteError if it can never start."""
-        python = self.python(request.kind)
-        identity = new_id(request.kind)
+    def prepare(self, kind: str) -> tuple[str, Path]:
+        """The id and the empty folder of a job to come, for files that its request names. Raises MaquetteError if such
+        a job could never start."""
+        self.python(kind)
+        identity = new_id(kind)
         folder = self.place / identity
+        try:
+            folder.mkdir(parents=True)
+        except OSError as error:
+            raise self._unwritable(error) from error
+        return identity, folder
+
+    def submit(
+        self,
+        request: contract.Request,
+        *,
+        title: str,
+        job_id: str | None = None,
+        detached: bool = False,
+        context: dict | None = None,
+        file: str = "",
+    ) -> JobRecord:
+        """Lay down a job's folder, or use the prepared one, and queue it. Raises MaquetteError if it can never start."""
+        python = self.python(request.kind)
+        identity = job_id or self.prepare(request.kind)[0]
         record = JobRecord(
             id=identity,
             kind=request.kind,
-            folder=folder,
+            folder=self.place / identity,
             request=contract.encode(request),
             title=title,
             detached=detached,
@@ -66,13 +86,10 @@ class JobQueue:
             python=python,
         )
         try:
-            folder.mkdir(parents=True)
             write_json(record.files.request, record.request)
             record.save()
         except OSError as error:
-            raise MaquetteError(
-                f"The job folder {self.place} cannot be written ({error.strerror}); choose another in the preferences."
-            ) from error
+            raise self._unwritable(error) from error
         self.records[identity] = record
         self.changed = True
         self._start_what_may()
@@ -182,6 +199,11 @@ class JobQueue:
     @property
     def busy(self) -> bool:
         return any(record.state.active for record in self.records.values())
+
+    def _unwritable(self, error: OSError) -> MaquetteError:
+        return MaquetteError(
+            f"The job folder {self.place} cannot be written ({error.strerror}); choose another in the preferences."
+        )
 
     def _start_what_may(self) -> None:
         running = {identity for identity in self._workers if self.records[identity].exclusive}

@@ -27,7 +27,7 @@ from .warm_worker import WarmWorker
 
 SECONDS_BETWEEN_POLLS = {"busy": 0.1, "asked": 0.03, "idle": 1.0}
 SECONDS_BETWEEN_DRAWS = 0.2
-__all__ = ["all_jobs", "ask", "bring_in", "get", "on_failure", "on_preview", "on_result", "poll", "submit"]
+__all__ = ["all_jobs", "ask", "bring_in", "get", "on_failure", "on_preview", "on_result", "poll", "prepare", "submit"]
 
 RECEIVING_MODES = {"OBJECT", "POSE", "SCULPT_CURVES"}
 """Modes whose undo steps hold the whole scene, so that a result that arrives in them can be undone."""
@@ -42,10 +42,17 @@ _failures_told: set[str] = set()
 _drawn = 0.0
 
 
+def prepare(kind: str) -> tuple[str, Path]:
+    """(job_id, folder): the folder, made and empty, of a job to come, so that its request can name files in it.
+    Raises MaquetteError if such a job could not begin."""
+    return queue().prepare(kind)
+
+
 def submit(
     request: contract.Request,
     *,
     title: str,
+    job_id: str | None = None,
     detached: bool = False,
     context_ids: dict | None = None,
     wait: bool | None = None,
@@ -55,6 +62,7 @@ def submit(
     Args:
         request: what to do.
         title: what the job list calls it.
+        job_id: of ``prepare``, if that was called.
         detached: it goes on when Blender closes, and the next Blender receives its result.
         context_ids: names of what the result belongs to, for its handler.
         wait: block until its result is in the scene, printing progress; by default in background mode only, where
@@ -62,7 +70,9 @@ def submit(
 
     Raises MaquetteError if it cannot begin, and with ``wait`` if it fails.
     """
-    record = queue().submit(request, title=title, detached=detached, context=context_ids, file=bpy.data.filepath)
+    record = queue().submit(
+        request, title=title, job_id=job_id, detached=detached, context=context_ids, file=bpy.data.filepath
+    )
     _here.add(record.id)
     _placed.add(record.id)
     _wake()

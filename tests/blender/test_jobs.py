@@ -264,6 +264,13 @@ def test_a_warm_worker_that_dies_or_fails_ends_in_a_sentence(jobs, fake):
     assert "killed" in failures[0] and "was asked to fail" in failures[1]
 
 
+def test_files_can_be_laid_into_a_job_before_it_begins(jobs, fake):
+    identity, folder = jobs.prepare("fake-job")
+    (folder / "checkpoint.json").write_text('{"step": 2}')
+    assert jobs.submit(fake(steps=3, seconds_per_step=0), title="Count", job_id=identity) == identity
+    assert jobs.queue().result(jobs.get(identity))["resumed_at"] == 2
+
+
 def test_without_a_backend_there_is_a_sentence(jobs, fake, monkeypatch):
     monkeypatch.delenv("MAQUETTE_BACKEND_PYTHON")
     with pytest.raises(Exception, match="not set up yet"):
