@@ -125,7 +125,7 @@ class EvaluateStrands(Request):
     truth: Path = setting("Strands that are true.", positional=True)
     points: int = setting("Points a strand is resampled to, on both sides.", 100, minimum=2, maximum=1000)
     seed: int = setting("Seed of the choice of strands where there are too many.", 0, minimum=0)
-    maximum_points: int = setting("Most points on a side; strands beyond it are left out.", 1_000_000, minimum=1000)
+    maximum_points: int = setting("Most points asked on a side; beyond it a random choice of strands is.", 1_000_000, minimum=1000)
 
 
 @dataclass(frozen=True)
