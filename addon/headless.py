@@ -55,8 +55,8 @@ def ground_truth(arguments: list[str]) -> None:
 def _ground_truth_options(settings: type) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="ground-truth",
-        description="Render pictures of hair and a head with masks, depth, labels, landmarks and the truth beside them.",
-        epilog="example: python build.py ground-truth --strands wavy.npz --head built-in --views 24 --out captures/wavy",
+        description="Render pictures of hair and a head, with masks, depth, labels, landmarks and the truth.",
+        epilog="example: python build.py ground-truth --strands wavy.npz --head built-in --out captures/wavy",
     )
     parser.add_argument("--strands", type=Path, help="File of strands.")
     parser.add_argument("--head", type=Path, help='Head model or mesh file, or "built-in".')

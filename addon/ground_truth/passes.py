@@ -70,9 +70,7 @@ def render_view(scene: bpy.types.Scene, image: Path, scratch: Path) -> tuple[np.
     try:
         parts = read_exr(scratch)
     except (OSError, ValueError) as error:
-        raise CaptureError(
-            f"The render could not be written to {scratch.parent}; is the disk full? ({error})"
-        ) from error
+        raise CaptureError(f"The render could not be kept in {scratch.parent}; is the disk full? ({error})") from error
     finally:
         scratch.unlink(missing_ok=True)
     channels = {name.split(".", 1)[-1]: values for part in parts for name, values in part.channels.items()}

@@ -13,7 +13,7 @@ from ..supervisor import environment
 
 
 def write_truth(folder: Path, strands: Strands | None, head: Head | None) -> None:
-    """``strands.npz`` as evaluated, and ``head.ply`` with the model beside it (``head.npz``: regions, landmarks, UVs)."""
+    """``strands.npz`` as evaluated, ``head.ply``, and ``head.npz`` with its regions, landmarks and UVs."""
     folder.mkdir(parents=True, exist_ok=True)
     if strands is not None:
         write_npz(folder / "strands.npz", strands)
