@@ -84,10 +84,11 @@ class Camera:
         depth = local[:, 2]
         x, y = (local[:, :2] / np.where(np.abs(depth) < 1e-12, 1e-12, depth)[:, None]).T
         if self.distortion:
-            x, y = self._distorted(x, y)
+            x, y = self.distorted(x, y)
         return np.stack([self.fx * x + self.cx, self.fy * y + self.cy], axis=1), depth
 
-    def _distorted(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def distorted(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Image coordinates at depth 1, after the lens, of undistorted ones (OpenCV, Brown-Conrady)."""
         k1, k2, p1, p2, k3 = (self.distortion + (0.0,) * 5)[:5]
         r2 = x * x + y * y
         radial = 1 + r2 * (k1 + r2 * (k2 + r2 * k3))
