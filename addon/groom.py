@@ -5,6 +5,7 @@ between them. Which of the two is seen and rendered is the artist's choice (``sh
 """
 
 import contextlib
+import secrets
 from dataclasses import dataclass
 
 import bpy
@@ -80,6 +81,7 @@ def add_groom(
     mean = tuple(map(float, colour.mean(0))) if colour is not None else BROWN
     material = hair_material(name, mean, from_strands=colour is not None and len(colour) > 1)
     collection = hair_collection(context)
+    token = secrets.token_hex(8)
 
     def add(made: Strands, which: np.ndarray | slice, label: str, role: str) -> bpy.types.Object:
         data = curves_from_strands(made, label)
@@ -93,6 +95,7 @@ def add_groom(
         collection.objects.link(made_object)
         attachment.bind(made_object, head, attached.uv_map, attached.uv[which])
         made_object["maquette_job"], made_object["maquette_role"] = job_id, role
+        made_object["maquette_groom"] = token
         return made_object
 
     hair = add(rest, slice(None), name, GROOM)
@@ -109,7 +112,6 @@ def add_groom(
     few = Strands.from_array(few.resampled(guides.points_needed(few, 1 / unit)))
     neighbours, error = guides.best_neighbours(rest, few, seed=seed)
     light = add(few, chosen, f"{name} Guides", GUIDES)
-    light["maquette_groom"] = hair.name
     density = attachment.write_root_density(head, attached, rest.roots, "maquette_root_density")
     modifier = light.modifiers.new("Guides", "NODES")
     modifier.node_group = deform.guides_group()
@@ -160,6 +162,23 @@ def hair_collection(context: bpy.types.Context) -> bpy.types.Collection:
     collection["maquette_role"] = "hair"
     context.scene.collection.children.link(collection)
     return collection
+
+
+def companions(context: bpy.types.Context, hair: bpy.types.Object) -> tuple[list, list]:
+    """The grooms and the guides in the scene that belong together with a groom or guides, that one among them."""
+    token = hair.get("maquette_groom")
+    kin = [o for o in context.scene.objects if o.type == "CURVES" and o.get("maquette_groom") == token and token]
+    return [o for o in kin if o.get("maquette_role") == GROOM], [o for o in kin if o.get("maquette_role") == GUIDES]
+
+
+def current(context: bpy.types.Context) -> bpy.types.Object | None:
+    """The groom or guides that a panel is about: the active one, else that on the active head, else the newest."""
+    ours = [o for o in context.scene.objects if o.type == "CURVES" and o.get("maquette_role") in (GROOM, GUIDES)]
+    active = context.active_object
+    if active in ours or not ours:
+        return active if active in ours else None
+    on_active = [o for o in ours if active is not None and o.parent == active]
+    return max(on_active or ours, key=lambda o: (o.get("maquette_job", ""), o.get("maquette_role") == GROOM))
 
 
 def show(hairs: list[bpy.types.Object], lights: list[bpy.types.Object], which: str) -> None:

@@ -8,10 +8,18 @@ import importlib
 MODULES = [
     "addon.jobs",
     "addon.preferences",
+    "addon.hair_results",
+    "addon.evaluation",
+    "addon.properties",
     "operators.backend",
     "operators.jobs",
     "operators.head",
+    "operators.hair",
+    "operators.strand_files",
+    "operators.evaluate",
     "panels.head",
+    "panels.hair",
+    "panels.evaluate",
     "panels.jobs",
 ]
 

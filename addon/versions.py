@@ -12,7 +12,7 @@ def eevee_engine() -> str:
 
 
 def use_nodes(material: bpy.types.Material | bpy.types.World) -> bpy.types.NodeTree:
-    """The node tree of a material or world, emptied. From 5.0 on there always is one, and ``use_nodes`` is deprecated."""
+    """The node tree of a material or world, emptied. From 5.0 on there always is one; ``use_nodes`` is deprecated."""
     if material.node_tree is None:
         material.use_nodes = True
     material.node_tree.nodes.clear()

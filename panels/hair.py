@@ -1,0 +1,122 @@
+"""Hair from photographs, step by step."""
+
+import bpy
+
+from ..addon import groom, versions
+from ..addon.hair_material import hair_colour_sockets
+from ..operators.hair import scene_head, without_capture
+
+
+class _HairPanel:
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "UI"
+    bl_category = "Maquette"
+
+
+class MAQUETTE_PT_hair(_HairPanel, bpy.types.Panel):
+    bl_label = "Hair"
+
+    def draw(self, context):
+        pass
+
+
+class _Step(_HairPanel):
+    bl_parent_id = "MAQUETTE_PT_hair"
+
+    def columns(self) -> bpy.types.UILayout:
+        self.layout.use_property_split = True
+        self.layout.use_property_decorate = False
+        return self.layout.column()
+
+
+class MAQUETTE_PT_hair_head(_Step, bpy.types.Panel):
+    bl_label = "Head"
+
+    def draw(self, context):
+        ours, column = context.scene.maquette, self.columns()
+        column.prop(ours, "head")
+        head = scene_head(context)
+        if head is not None:
+            column.prop_search(ours, "scalp", head, "vertex_groups")
+            if ours.scalp not in head.vertex_groups:
+                column.label(text="Hair will grow where the pictures show it", icon="INFO")
+        elif not without_capture(context):
+            column.label(text="The built-in head will be fitted", icon="INFO")
+        column.operator("maquette.fit_head", icon="USER")
+
+
+class MAQUETTE_PT_hair_reconstruct(_Step, bpy.types.Panel):
+    bl_label = "Strands"
+
+    def draw(self, context):
+        ours, column = context.scene.maquette, self.columns()
+        column.prop(ours.hair, "preset")
+        column.prop(ours.hair, "strands")
+        row = column.row()
+        row.scale_y = 1.4
+        row.operator("maquette.reconstruct_hair", icon="PLAY")
+        if trouble := without_capture(context):
+            column.label(text=trouble, icon="INFO")
+        column.separator()
+        column.operator("maquette.add_hairstyle", icon="OUTLINER_OB_CURVES")
+
+
+class MAQUETTE_PT_hair_more(_HairPanel, bpy.types.Panel):
+    bl_label = "More"
+    bl_parent_id = "MAQUETTE_PT_hair_reconstruct"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    def draw(self, context):
+        layout, settings = self.layout, context.scene.maquette.hair
+        layout.use_property_split = True
+        layout.use_property_decorate = False
+        for name in ("points", "views", "seed", "device", "detached"):
+            layout.prop(settings, name)
+
+
+class MAQUETTE_PT_hair_result(_Step, bpy.types.Panel):
+    bl_label = "Groom"
+
+    @classmethod
+    def poll(cls, context):
+        return groom.current(context) is not None
+
+    def draw(self, context):
+        hair = groom.current(context)
+        hairs, lights = groom.companions(context, hair)
+        column = self.columns()
+        column.label(text=hair.name, icon="OUTLINER_OB_CURVES")
+        row = column.row(align=True)
+        for which, objects in ((groom.GROOM, hairs), (groom.GUIDES, lights)):
+            part = row.row(align=True)
+            part.enabled = bool(objects)
+            shown = any(not thing.hide_viewport for thing in objects)
+            part.operator("maquette.show_hair", text=which.capitalize(), depress=shown).which = which
+        shown = next((thing for thing in hairs + lights if not thing.hide_viewport), hair)
+        self._draw_modifier(column, shown)
+        self._draw_colour(column, shown)
+
+    def _draw_modifier(self, column, hair):
+        modifier = groom.groom_modifier(hair)
+        if modifier is None:
+            return
+        column.prop(*versions.modifier_property(modifier, "Viewport Display"), text="Viewport Display", slider=True)
+        if hair.get("maquette_role") == groom.GUIDES:
+            for name in ("Show Strands", "Strands", "Guides per Strand", "Length Variation"):
+                column.prop(*versions.modifier_property(modifier, name), text=name)
+
+    def _draw_colour(self, column, hair):
+        mean, share = hair_colour_sockets(hair.active_material)
+        if mean is not None:
+            column.prop(mean, "default_value", text="Colour")
+        if share is not None and hair.data.attributes.get("maquette_colour"):
+            column.prop(share, "default_value", text="From Photographs", slider=True)
+
+
+classes = (
+    MAQUETTE_PT_hair,
+    MAQUETTE_PT_hair_head,
+    MAQUETTE_PT_hair_reconstruct,
+    MAQUETTE_PT_hair_more,
+    MAQUETTE_PT_hair_result,
+)
