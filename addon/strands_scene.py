@@ -23,6 +23,8 @@ def strands_from_object(
     if evaluated:
         source = hair.evaluated_get(depsgraph or bpy.context.evaluated_depsgraph_get())
     data = source.data
+    if not len(data.curves):  # then Blender has no offsets at all, not even the first
+        return Strands(np.zeros((0, 3)), np.zeros(0))
     points = np.empty((len(data.points), 3), np.float32)
     data.position_data.foreach_get("vector", points.ravel())
     offsets = np.empty(len(data.curves) + 1, np.int32)

@@ -39,42 +39,54 @@ class Cleaning:
 
 
 def clean(points: np.ndarray, counts: np.ndarray) -> tuple[Strands, Cleaning]:
-    """Drop the strands that are none.
-
-    Args:
-        points: (P, 3) floats, metres.
-        counts: (N,) integers >= 0 that sum to P.
-
-    Returns:
-        the strands that are left, and what was dropped. A strand is counted under the first reason that fits.
-    """
+    """The strands that are any, of (P, 3) points in metres and (N,) counts, and what was dropped."""
     with np.errstate(over="ignore", invalid="ignore"):
         points = np.ascontiguousarray(points, np.float32).reshape(-1, 3)
     counts = np.ascontiguousarray(counts, np.int64).reshape(-1)
-    few = counts < 2
-    not_numbers = _any_per_strand(~np.isfinite(points).all(axis=1), counts)
-    with np.errstate(invalid="ignore"):
-        far = _any_per_strand((np.abs(points) > FARTHEST).any(axis=1), counts) & ~not_numbers
-    usable = np.repeat(~(not_numbers | far), counts)
-    steps = np.zeros(len(points))
-    steps[1:] = np.linalg.norm(np.diff(np.where(usable[:, None], points, 0).astype(np.float64), axis=0), axis=1)
-    steps[(np.cumsum(counts) - counts)[counts > 0]] = 0  # from a tip to the next root is no length
-    still = _sum_per_strand(steps, counts) < SHORTEST
-    few, still = few & ~not_numbers & ~far, still & ~few & ~not_numbers & ~far
-    kept = ~(not_numbers | far | few | still)
-    report = Cleaning(*(int(mask.sum()) for mask in (not_numbers, far, few, still)))
+    kept, report = usable(points, counts)
     if kept.all():
         return Strands(points, counts), report
     return Strands(points[np.repeat(kept, counts)], counts[kept]), report
 
 
-def _any_per_strand(mask: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """(N,) bool from (P,) bool."""
-    return _sum_per_strand(mask.astype(np.int64), counts) > 0
+def usable(points: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, Cleaning]:
+    """Which polylines are strands.
 
+    Args:
+        points: (P, 3) float32, metres.
+        counts: (N,) integers >= 0 that sum to P.
 
-def _sum_per_strand(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """(N,) from (P,); strands may be empty, which ``np.add.reduceat`` does not allow."""
-    total = np.concatenate([np.zeros(1, values.dtype), np.cumsum(values)])
+    Returns:
+        (N,) bool, and the others counted, each under the first reason that fits.
+    """
+    counts = counts.astype(np.int64)
+    not_numbers = far = np.zeros(len(counts), bool)
+    # Two numbers vouch for a whole file: with 10 million points every pass over them is felt.
+    with np.errstate(invalid="ignore"):
+        reach = max(-float(points.min(initial=0)), float(points.max(initial=0)))
+        if not reach <= FARTHEST:
+            not_numbers = _any_per_strand(~np.isfinite(points).all(axis=1), counts)
+            far = _any_per_strand((np.abs(points) > FARTHEST).any(axis=1), counts) & ~not_numbers
+    few = (counts < 2) & ~not_numbers & ~far
+    still = ~(not_numbers | far | few)
+    ends = np.cumsum(counts)[still]
+    with np.errstate(invalid="ignore"):
+        apart = np.linalg.norm(points[ends - 1].astype(np.float64) - points[ends - counts[still]], axis=1)
+    still[still] = apart < SHORTEST  # the others need no measuring along the way
     ends = np.cumsum(counts)
-    return total[ends] - total[ends - counts]
+    for strand in np.flatnonzero(still):
+        end = int(ends[strand])
+        still[strand] = _length(points[end - int(counts[strand]) : end]) < SHORTEST
+    kept = ~(not_numbers | far | few | still)
+    return kept, Cleaning(*(int(mask.sum()) for mask in (not_numbers, far, few, still)))
+
+
+def _any_per_strand(mask: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """(N,) bool from (P,) bool; strands may be empty, which ``np.add.reduceat`` does not allow."""
+    total = np.concatenate([[0], np.cumsum(mask)])
+    ends = np.cumsum(counts)
+    return total[ends] > total[ends - counts]
+
+
+def _length(points: np.ndarray) -> float:
+    return float(np.linalg.norm(np.diff(points.astype(np.float64), axis=0), axis=1).sum())
