@@ -18,8 +18,10 @@ def set_up(**options) -> str:
     chosen = job_places.preferences()
     python = job_places.base_python()
     check_version(python)
+    environment = job_places.backend()
     request = SetUpBackend(
-        place=job_places.backend().place,
+        place=environment.place,
+        lock=environment.lock,
         torch=chosen.torch_build,
         extra_index=chosen.extra_index.strip(),
     )

@@ -17,8 +17,8 @@ class BackendEnvironment:
     Only what has such names is ever replaced or removed: the place itself may be a folder of the artist's.
     """
 
-    def __init__(self, place: Path):
-        self.place = Path(place)
+    def __init__(self, place: Path, lock: Path | None = None):
+        self.place, self.lock = Path(place), lock or LOCK
         self.folder = self.place / "environment"
         self.record_file = self.folder / RECORD
 
@@ -48,7 +48,7 @@ class BackendEnvironment:
         # A link that leads nowhere does not exist for Python either.
         if not self.python.exists():
             return "The backend's Python is gone; repair it in Maquette's preferences."
-        if record.get("lock") != lock_hash(LOCK):
+        if record.get("lock") != lock_hash(self.lock):
             return "Maquette was updated and needs other packages now; repair the backend in Maquette's preferences."
         return ""
 

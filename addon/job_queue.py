@@ -70,7 +70,7 @@ class JobQueue:
         context: dict | None = None,
         file: str = "",
     ) -> JobRecord:
-        """Lay down a job's folder, or use the prepared one, and queue it. Raises MaquetteError if it can never start."""
+        """Lay down a job's files, in its prepared folder if any, and queue it. Raises MaquetteError."""
         python = self.python(request.kind)
         identity = job_id or self.prepare(request.kind)[0]
         record = JobRecord(

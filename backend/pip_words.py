@@ -27,7 +27,8 @@ TROUBLES = (
     ("no permission", r"Permission denied|\[WinError 5\]|Access is denied|Read-only file system",
      "Files there cannot be written; choose another place, or end the programs that use it, and set up again."),
     ("no version", r"No matching distribution found for (\S+)|Could not find a version that satisfies .*? (\S+==\S+)",
-     "The package index has no {0} for this Python and computer; name an extra package index, or another Python."),
+     "The package index has no {0} for this Python and computer, or cannot be reached; check the network, or name an "
+     "extra package index or another Python."),
     ("memory", r"MemoryError|Killed",
      "There was not enough memory; close other programs, and set up again."),
     ("build", r"Failed building wheel|metadata-generation-failed|Microsoft Visual C\+\+|error: command .*gcc",

@@ -42,25 +42,23 @@ def run(request: SetUpBackend, reporter: Reporter) -> dict:
     for left_over in (new, old):
         shutil.rmtree(left_over, ignore_errors=True)
 
-    reporter.stage("Making an environment")
-    for _ in _lines([sys.executable, "-m", "venv", str(new)], reporter, fallback="The environment could not be made"):
-        pass
-    python = interpreter(new)
-    _install(python, requirements, build, request.extra_index, reporter)
-
-    reporter.stage("Trying it")
-    found = _check(python, reporter) if with_torch else {}
-    write_json(
-        new / RECORD,
-        {
+    try:
+        python = _make(new, reporter)
+        _install(python, place, requirements, build, request.extra_index.strip(), reporter)
+        reporter.stage("Trying it")
+        found = _check(python, reporter) if with_torch else {}
+        made = {
             "base": getattr(sys, "_base_executable", sys.executable),
             "python": ".".join(map(str, sys.version_info[:3])),
             "torch": request.torch,
             "torch_build": build,
             "lock": lock_hash(lock),
             "found": found,
-        },
-    )
+        }
+        write_json(new / RECORD, made)
+    except BaseException:
+        shutil.rmtree(new, ignore_errors=True)
+        raise
     _put_in_place(new, final, old)
     return {"python": str(interpreter(final)), "torch_build": build} | found
 
@@ -116,11 +114,18 @@ def _check_room(place: Path, gigabytes: float) -> None:
         )
 
 
-def _install(python: Path, requirements: list[str], build: str, extra_index: str, reporter: Reporter) -> None:
+def _make(new: Path, reporter: Reporter) -> Path:
+    reporter.stage("Making an environment")
+    for _ in _lines([sys.executable, "-m", "venv", str(new)], reporter, "The environment could not be made"):
+        pass
+    return interpreter(new)
+
+
+def _install(python: Path, place: Path, requirements: list[str], build: str, extra: str, reporter: Reporter) -> None:
     # Not compiled here: compiled files lie elsewhere (PYTHONPYCACHEPREFIX), under the environment's final name.
     pip = [str(python), "-m", "pip", "install", "--no-compile", "--no-input", "--disable-pip-version-check"]
     pip += ["--progress-bar", "raw" if _pip_version(python) >= (24, 1) else "off"]
-    pip += ["--extra-index-url", extra_index] * bool(extra_index.strip())
+    pip += ["--extra-index-url", extra] * bool(extra)
     torch = next((r for r in requirements if re.fullmatch(r"torch==[\d.]+", r)), None)
     if build == "cpu" and torch and sys.platform not in ("darwin", "win32"):
         # A Mac's and a Windows wheel is a small one anyway; Linux has a build without CUDA where an index offers it.
@@ -135,10 +140,10 @@ def _install(python: Path, requirements: list[str], build: str, extra_index: str
                 "No PyTorch without CUDA was found, so the full one is installed: it needs about 8 GB more. "
                 "An extra package index that has the CPU build, named in the preferences, avoids that."
             )
-            _check_room(python.parents[2], GIGABYTES["cuda"])
+            _check_room(place, GIGABYTES["cuda"])
     if not requirements:
         return
-    listed = python.parents[1] / "requirements.txt"
+    listed = reporter.folder / "requirements.txt"
     listed.write_text("\n".join(requirements), "utf-8")
     progress = Progress(len(requirements))
     reporter.stage("Downloading packages", progress.total)
@@ -191,7 +196,7 @@ def _pip_version(python: Path) -> tuple[int, ...]:
     return tuple(map(int, numbers.groups())) if numbers else (0, 0)
 
 
-def _lines(command: list[str], reporter: Reporter, fallback: str = "pip could not install the packages"):
+def _lines(command: list[str], reporter: Reporter, otherwise: str = "pip could not install the packages"):
     """Run a program; yield its output line by line, and "" at least every 0.3 s. Cancelled ends it. Raises
     EnvironmentTrouble with what its output means if it fails, and its ``code_of_pip``."""
     try:
@@ -228,7 +233,7 @@ def _lines(command: list[str], reporter: Reporter, fallback: str = "pip could no
                 process.wait(3)
             process.kill()
     if process.wait() != 0:
-        code, sentence = trouble_in(heard, fallback)
+        code, sentence = trouble_in(heard, otherwise)
         trouble = EnvironmentTrouble(sentence)
         trouble.code_of_pip = code
         raise trouble
