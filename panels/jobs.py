@@ -60,7 +60,7 @@ def draw_job(layout, record, context) -> None:
 def _draw_sentence(layout, sentence: str, context, icon: str = "NONE") -> None:
     # About seven pixels a letter at a scale of one, whatever the sidebar's width is.
     width = context.region.width if context.region else 240
-    letters = max(int(width / (7 * context.preferences.system.ui_scale)) - 4, 20)
+    letters = max(int(width / (7 * (context.preferences.system.ui_scale or 1.0))) - 4, 20)
     column = layout.column(align=True)
     for number, line in enumerate(wrapped(sentence, letters)):
         if icon == "NONE":
