@@ -1,0 +1,80 @@
+"""What a reconstruction leaves beside its strands: times, memory, losses, orientation maps."""
+
+import json
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+from ..protocol import Reporter
+from .orientation import OrientationMap, viewable
+from .views import HairView
+
+
+class StageClock:
+    """Seconds and memory of each stage; also tells the reporter which stage runs."""
+
+    def __init__(self, reporter: Reporter):
+        self.reporter = reporter
+        self.seconds: dict[str, float] = {}
+        self.peak_mb: dict[str, float] = {}
+        self._name, self._began = "", time.monotonic()
+
+    def stage(self, key: str, title: str, total: int = 1) -> None:
+        """End the running stage and begin another: key for programs, title for people."""
+        self.end()
+        self._name, self._began = key, time.monotonic()
+        self.reporter.stage(title, total)
+
+    def end(self) -> None:
+        """End the running stage."""
+        if self._name:
+            self.seconds[self._name] = round(self.seconds.get(self._name, 0) + time.monotonic() - self._began, 2)
+            self.peak_mb[self._name] = round(peak_memory_mb(), 1)
+        self._name = ""
+
+
+def peak_memory_mb() -> float:
+    """The most memory this process has held so far, in MB."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such module
+        return 0.0
+    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return used / 1e6 if sys.platform == "darwin" else used / 1024
+
+
+def write_orientation(folder: Path, view: HairView, found: OrientationMap) -> None:
+    """One view's maps: NAME.npz (angle, confidence, variance, float16) and NAME.png to look at."""
+    import cv2
+
+    folder.mkdir(exist_ok=True)
+    maps = {name: getattr(found, name).numpy().astype(np.float16) for name in ("angle", "confidence", "variance")}
+    np.savez(folder / f"{view.name}.npz", **maps)
+    # imencode and Python's own writing: cv2.imwrite fails on paths beyond ASCII on Windows.
+    _, png = cv2.imencode(".png", viewable(found)[..., ::-1])
+    (folder / f"{view.name}.png").write_bytes(png.tobytes())
+
+
+def write_losses(folder: Path, history: list[dict[str, float]]) -> None:
+    """losses.json (name to list) and losses.png."""
+    losses = {name: [round(step[name], 6) for step in history] for name in history[0]} if history else {}
+    (folder / "losses.json").write_text(json.dumps(losses))
+    if not history:
+        return
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(7, 4))
+    for name, values in losses.items():
+        axes.plot(np.array(values) / max(abs(values[0]), 1e-9), label=f"{name} (from {values[0]:.3g})")
+    axes.set_xlabel("step")
+    axes.set_ylabel("loss, of its first value")
+    axes.set_ylim(0, 1.6)
+    axes.legend(fontsize=7)
+    figure.tight_layout()
+    figure.savefig(folder / "losses.png", dpi=110)
+    pyplot.close(figure)

@@ -1,0 +1,204 @@
+"""Strands from a capture, as Neural Haircut's two stages, in minutes on a processor.
+
+    capture → orientation maps → hull → shell → field → strands → connection → refinement
+
+Each step is one module of backend/hair; this file reads as the method section. The capture's ground_truth/ is never
+opened.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from .. import device as devices
+from ..capture.images import load_views
+from ..contract import ReconstructHair
+from ..formats.capture import read_capture
+from ..formats.head import BUILT_IN_HEAD, Head, read_head, write_head
+from ..formats.job_folder import write_json
+from ..formats.strands import Strands, write_npz
+from ..geometry.surface import Surface
+from ..hair import carving, connection, field, growth, hull, orientation, refine, roots, shell, sign, visibility
+from ..hair.colour import strand_colours
+from ..hair.presets import PRESETS, Preset
+from ..hair.report import StageClock, peak_memory_mb, write_losses, write_orientation
+from ..hair.views import HairView
+from ..protocol import Reporter
+
+STAGES = ("hull", "shell", "growth", "connection", "all")
+"""What ``request.stages`` runs, each with all before it; every one of them ends with strands, so that it can be scored.
+
+- hull: volume from the masks alone, directions by plain closed form on its surface, strands that follow the field.
+- shell: the pictures move the surface to where their lines agree, and directions are voted for by views and neighbours.
+- growth: strands with inertia that slide along hair and head instead of leaving, forgiven at the hairline.
+- connection: hair that no strand reached is traced and led back to the scalp.
+- all: refinement by gradient descent on the strands.
+"""
+
+PREVIEW_STRANDS = 3000
+
+
+def run(request: ReconstructHair, reporter: Reporter) -> dict:
+    """Write strands.npz, head.npz, report.json, losses.json/png and orientation/ to the job's folder."""
+    preset, last = PRESETS[request.preset], STAGES.index(request.stages)
+    device = devices.choose(request.device)
+    clock = StageClock(reporter)
+    rng = np.random.default_rng(request.seed)
+
+    clock.stage("load", "Reading the photographs")
+    capture = read_capture(request.capture)
+    loaded = load_views(
+        capture,
+        request.views or preset.most_views,
+        largest_side=preset.image_side,
+        warn=reporter.warning,
+        tick=lambda done, total: reporter.step(),
+    )
+    views = [HairView.from_loaded(view) for view in loaded]
+
+    clock.stage("head", "Laying the head")
+    head = _head(request, views, reporter)
+    write_head(reporter.folder / "head.npz", head)
+    skull = Surface(head.vertices, head.faces)
+
+    clock.stage("orientation", "Finding hair directions in the photographs", len(views))
+    maps = []
+    for view in views:
+        maps.append(orientation.orientation_map(view.image, view.hair, preset.orientation))
+        write_orientation(reporter.folder / "orientation", view, maps[-1])
+        reporter.step()
+
+    clock.stage("hull", "Carving the hair's volume", 2 * len(views))
+    volumes = hull.visual_hull(views, skull, preset.volume, reporter)
+
+    clock.stage("shell", "Finding directions in space", 4)
+    skin = hull.head_samples(skull)
+    seen = _Seen(views, maps, skin, preset)
+    if last >= STAGES.index("shell"):
+        volumes = carving.carve(
+            volumes, seen.lines, seen.depths(volumes), preset.volume.visible, preset.shell, reporter
+        )
+    reporter.step()
+    visible = _shell(volumes, seen, preset, robust=last >= STAGES.index("shell"), reporter=reporter)
+
+    clock.stage("field", "Carrying directions through the hair", 2)
+    scalp = roots.scalp_faces(head, skull, volumes)
+    rooted = roots.spread_roots(skull, scalp, request.strands, request.seed)
+    directions = field.diffuse(visible, volumes, rooted.points, rooted.normals, preset.field, reporter)
+    reporter.step()
+    sign.sign_field(directions, rooted.points, preset.field, reporter)
+    reporter.step()
+    medium = growth.Medium.of(directions, volumes, device)
+
+    clock.stage("growth", "Growing strands")
+    plain = last < STAGES.index("growth")
+    traces = growth.grow(rooted, medium, preset.growth, reporter, plain=plain)
+    grown = _long_enough(traces, preset)
+    strands, rooted = traces.subset(grown).resampled(request.points), rooted.subset(grown)
+    _preview(strands, "growth", reporter)
+
+    if last >= STAGES.index("connection"):
+        clock.stage("connection", "Connecting the hair that no strand reached", 3)
+        strands, rooted = connection.cover(
+            strands, rooted, visible, medium, preset.growth, request.strands, rng, reporter
+        )
+        _preview(strands, "connection", reporter)
+
+    strands = refine.keep_out_of_head(strands, skull, preset.growth.head_gap)
+    history: list[dict[str, float]] = []
+    depths = seen.depths(volumes)
+    if last >= STAGES.index("all") and preset.refine.steps:
+        clock.stage("refinement", "Fitting the strands to the photographs", preset.refine.steps)
+        pictures = refine.Pictures.of(views, maps, depths, device)
+        strands, history = refine.refine(
+            strands, medium, visible, pictures, preset.volume.visible, preset.refine, request.seed, reporter,
+            preview=lambda now: _preview(now, "refinement", reporter, keep=False),
+        )  # fmt: skip
+        strands = refine.keep_out_of_head(strands, skull, preset.growth.head_gap)
+    write_losses(reporter.folder, history)
+
+    clock.stage("colour", "Reading the strands' colours")
+    colours = strand_colours(strands, views, depths, preset.volume.visible, reporter)
+    extra = {"root_face": rooted.faces, "root_barycentric": rooted.barycentric, "colour": colours}
+    uv = rooted.uv(head)
+    if uv is not None:
+        extra["root_uv"] = uv
+    write_npz(reporter.folder / "strands.npz", Strands.from_array(strands), **extra)
+    clock.end()
+    report = {
+        "strands": len(strands),
+        "points": request.points,
+        "views": [view.name for view in views],
+        "scale_source": capture.scale_source,
+        "preset": request.preset,
+        "last_stage": request.stages,
+        "device": devices.name(device),
+        "seconds": round(sum(clock.seconds.values()), 2),
+        "stages": clock.seconds,
+        "stage_peak_memory_mb": clock.peak_mb,
+        "peak_memory_mb": round(peak_memory_mb(), 1),
+        "settings": preset.settings(),
+    }
+    write_json(reporter.folder / "report.json", report)
+    return {"strands": "strands.npz", "head": "head.npz", "report": "report.json", "count": len(strands)}
+
+
+def _head(request: ReconstructHair, views: list[HairView], reporter: Reporter) -> Head:
+    """The head asked for, or the built-in one laid into the masks."""
+    if request.head is not None:
+        return read_head(request.head, request.scalp)
+    from ..head.align import align_head
+
+    return align_head(read_head(BUILT_IN_HEAD, request.scalp), views, reporter)
+
+
+@dataclass(eq=False)
+class _Seen:
+    """The pictures' word about any surface points."""
+
+    views: list[HairView]
+    maps: list[orientation.OrientationMap]
+    skin: torch.Tensor
+    preset: Preset
+
+    def depths(self, volumes: hull.Volumes) -> list[visibility.DepthMap]:
+        """Each view's first surface of hair and head."""
+        points, _ = shell.hair_surface(volumes)
+        occluders = torch.cat([torch.from_numpy(points), self.skin])
+        return [visibility.depth_map(occluders, view, volumes.grid.spacing) for view in self.views]
+
+    def lines(self, points, normals, depths, visible) -> shell.Lines:
+        """What the best views say about points (P, 3) with normals (P, 3), seen up to ``visible`` metres deep."""
+        return shell.lines_at(points, normals, self.views, self.maps, depths, visible, self.preset.shell)
+
+
+def _shell(volumes: hull.Volumes, seen: _Seen, preset: Preset, robust: bool, reporter: Reporter) -> shell.Shell:
+    points, normals = shell.hair_surface(volumes)
+    around = shell.neighbourhood(points, normals, 2.5 * volumes.grid.spacing)
+    points, normals = torch.from_numpy(points), torch.from_numpy(normals)
+    lines = seen.lines(points, normals, seen.depths(volumes), preset.volume.visible)
+    reporter.step()
+    if robust:
+        directions, weights = shell.robust_directions(lines, around, preset.shell, reporter)
+    else:
+        directions, weights = shell.plain_directions(lines)
+    reporter.step()
+    return shell.Shell(points, normals, around, directions, weights)
+
+
+def _long_enough(traces: growth.Traces, preset: Preset) -> np.ndarray:
+    """Indices of traces of at least a centimetre; the rest are hairs that found no hair around them."""
+    kept = np.flatnonzero(traces.counts * preset.growth.step > 0.01)
+    return kept if len(kept) else np.flatnonzero(traces.counts > 1)
+
+
+def _preview(strands: np.ndarray, name: str, reporter: Reporter, keep: bool = True) -> None:
+    """Some of the strands, for the artist to look at, and with keep all of them as strands_NAME.npz."""
+    every = max(1, len(strands) // PREVIEW_STRANDS)
+    path = Path(reporter.folder) / f"preview_{name}.npz"
+    write_npz(path, Strands.from_array(strands[::every]))
+    if keep:
+        write_npz(Path(reporter.folder) / f"strands_{name}.npz", Strands.from_array(strands))
+    reporter.preview("strands", path)
