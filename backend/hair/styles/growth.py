@@ -79,7 +79,7 @@ def grow(
     pull = style.gravity * ds / 0.01
     height = (style.volume * rng.uniform(0.55, 1.1, count)).astype(np.float32)
     flying = rng.random(count) < style.flyaway
-    height[flying] *= rng.uniform(1.15, 1.6, int(flying.sum())).astype(np.float32)
+    height[flying] *= rng.uniform(1.05, 1.35, int(flying.sum())).astype(np.float32)
     # Curls swing about their axis, which must keep that much farther off.
     swing = 0.9 * style.curl_radius
 

@@ -79,13 +79,13 @@ def make_hairstyle(
     grown = gather(grown, wisps, strength, 0.02)
     strength = np.clip(style.lock_strength * (1 + 0.3 * random["locks"].normal(size=count)), 0, 0.95)
     grown = gather(grown, locks, strength, 0.03)
-    # Gathering changes how long the way is; lengths are measured along it from here on.
+    tick()
+    grown = frizz(grown, style, random["frizz"])
+    # Both change how long the way is; lengths are measured along it from here on.
     grown = even(grown, style.step)
     tick()
     if style.curl_radius:
         grown = curl(grown, locks, style, random["curl"])
-    tick()
-    grown = frizz(grown, style, random["frizz"])
     tick()
     shaped = cut(grown, lengths, style.step, points or style.points)
     shaped = keep_outside(shaped, grid, CLEARANCE)
@@ -95,7 +95,7 @@ def make_hairstyle(
 
 
 def _length_factors(style: Style, roots: Roots, locks: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    # Locks differ, strands within a lock differ less, and at the hairline there is short new hair.
+    # Locks differ, strands within a lock differ less; no strand is so long or short that it would read as a mistake.
     count = len(roots)
     of_lock = rng.normal(size=count)[locks]
     own = rng.normal(size=count)

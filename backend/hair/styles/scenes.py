@@ -10,14 +10,13 @@ class Scene:
     """A groom with its seed and the colour it is rendered in.
 
     Attributes:
-        melanin, redness: of the Principled Hair shader, 0 to 1.
+        colour: of the hair, linear Rec. 709.
     """
 
     style: Style
     strands: int
     seed: int
-    melanin: float
-    redness: float
+    colour: tuple[float, float, float]
 
 
 SCENES: dict[str, Scene] = {
@@ -32,23 +31,20 @@ SCENES: dict[str, Scene] = {
         ),
         strands=50_000,
         seed=11,
-        melanin=0.55,
-        redness=0.3,
+        colour=(0.22, 0.12, 0.06),
     ),
     # 4 to 10 cm, with a cowlick and a fringe.
     "layered": Scene(
         replace(STYLES["layered"], name="bench layered"),
         strands=40_000,
         seed=23,
-        melanin=0.7,
-        redness=0.2,
+        colour=(0.13, 0.065, 0.03),
     ),
     # Long, curls of 8 mm radius and 30 mm pitch, a phase of its own for each guide.
     "curly": Scene(
         replace(STYLES["curly"], name="bench curly", curl_spread=0.0),
         strands=30_000,
         seed=37,
-        melanin=0.62,
-        redness=0.45,
+        colour=(0.20, 0.09, 0.04),
     ),
 }
