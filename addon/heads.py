@@ -11,7 +11,7 @@ from .skin_material import eye_material, skin_material
 
 HEAD_ROLE = "head"
 LANDMARKS = "maquette_landmarks"
-"""Custom property of a head object: JSON of {"triangles": how many the mesh had, "points": [[name, triangle, [a, b, c]]]}."""
+"""Custom property of a head object, JSON: how many triangles the mesh had, and [name, triangle, weights] of each."""
 UV_LAYER = "UVMap"
 SKIN_TEXTURE = BUILT_IN_HEAD.with_name("built_in_head_skin.jpg")
 

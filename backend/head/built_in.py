@@ -4,32 +4,41 @@ Made by this program alone, from published proportions (``anthropometry``); no s
 """
 
 import argparse
+import dataclasses
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from ..formats.head import BUILT_IN_HEAD, Head, write_head
-from . import regions, shape, template
+from . import proportions, regions, shape, skin, template
+from .anthropometry import MEASURES, measure
 from .unwrap import unwrap
 
-MILLIMETRE = 0.001
 NAME = "maquette-built-in-1"
 
 
-def build_head() -> Head:
-    """The mean head: vertices placed, flattened, named."""
+def build_head(measures: dict[str, float] | None = None) -> tuple[Head, np.ndarray]:
+    """A head in metres, without measures the mean one, and its picture (S, S, 3) uint8 sRGB.
+
+    Args:
+        measures: name of an adjustable measure → mm. Topology, UVs, regions and landmarks' triangles never depend on
+            them, so that heads of all proportions correspond.
+    """
     plan = template.build()
     faces = plan.triangles
-    vertices = shape.place(plan)  # mm
+    sculpted = shape.place(plan)  # mm
     head = Head(
-        vertices=vertices * MILLIMETRE,
+        vertices=sculpted / 1000,
         faces=faces,
-        uv=_uv(plan, vertices, faces),
-        regions=regions.regions(plan, vertices),
-        landmarks=regions.landmarks(plan, vertices, faces),
+        regions=regions.regions(plan, sculpted),
+        landmarks=regions.landmarks(plan, sculpted, faces),
         name=NAME,
     )
-    return head
+    mean = proportions.fitted(head, plan, sculpted, {})
+    head = dataclasses.replace(head, uv=_uv(plan, mean.vertices.astype(np.float64) * 1000, faces))
+    picture = skin.paint(plan, sculpted, faces, head.uv)
+    return proportions.fitted(head, plan, sculpted, measures or {}), picture
 
 
 def _uv(plan: template.Template, vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
@@ -73,17 +82,15 @@ def _upright(flat, faces, vertices):
 
 
 def _with_eyeballs(plan, faces, uv):
-    """Each eyeball flattened as seen from the front, the angle from its axis being the radius (equidistant)."""
-    radius = 0.045
+    """Each eyeball flattened as seen from the front; a power of the angle from its axis gives the iris more room."""
+    radius = 0.11
     columns = plan.eyeballs["left"].shape[1]
-    for side, u in (("left", 0.94), ("right", 0.06)):
-        ball, (front, back) = plan.eyeballs[side], plan.eyeballs[side + "_poles"]
+    for side, u in (("left", 0.88), ("right", 0.12)):
+        ball, (front, _) = plan.eyeballs[side], plan.eyeballs[side + "_poles"]
         angle = np.concatenate([np.repeat(template.EYEBALL_ANGLES, columns), [0.0]])
         azimuth = 2 * np.pi * np.arange(columns) / columns + np.pi / 2
-        azimuth = azimuth if side == "left" else np.pi - azimuth
-        place = np.full(uv.shape[0] * 3, -1)
         index = {int(v): k for k, v in enumerate(ball.ravel())}
-        centre = np.array([u, 0.06])
+        centre = np.array([u, 0.12])
         for f in np.flatnonzero(np.isin(faces, ball).any(axis=1)):
             corners = [index.get(int(v), -1) for v in faces[f]]
             others = [azimuth[k % columns] for k in corners if k >= 0]
@@ -94,18 +101,27 @@ def _with_eyeballs(plan, faces, uv):
                     a, r = 0.0, 0.0
                 else:  # the back pole is drawn out to a circle: halfway between the other two corners
                     a, r = np.angle(np.exp(1j * np.array(others)).mean()), np.pi
-                uv[f, c] = centre + radius * r / np.pi * np.array([np.cos(a), np.sin(a)])
+                uv[f, c] = centre + radius * (r / np.pi) ** 0.62 * np.array([np.cos(a), np.sin(a)])
     return uv
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, default=BUILT_IN_HEAD)
-    out = parser.parse_args().out
-    head = build_head()
+    parser.add_argument("--out", type=Path, default=BUILT_IN_HEAD, help="the .npz to write")
+    for name in proportions.ADJUSTABLE:
+        about = f"{MEASURES[name].what}, mm (mean {MEASURES[name].mean:g}, deviation {MEASURES[name].deviation:g})"
+        parser.add_argument(f"--{name.replace('_', '-')}", type=float, help=about)
+    settings = vars(parser.parse_args())
+    out = settings.pop("out")
+    head, picture = build_head({name: value for name, value in settings.items() if value is not None})
     out.parent.mkdir(parents=True, exist_ok=True)
     write_head(out, head)
+    cv2.imwrite(str(out.with_name(out.stem + "_skin.jpg")), picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])
     print(f"{out}: {len(head.vertices)} vertices, {len(head.faces)} triangles")
+    for name, value in measure(head).items():
+        print(
+            f"  {name:20s} {value:6.1f} mm  ({MEASURES[name].mean:.1f} ± {MEASURES[name].deviation:.1f}, {MEASURES[name].source})"
+        )
 
 
 if __name__ == "__main__":

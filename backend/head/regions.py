@@ -1,23 +1,32 @@
 """Regions and landmarks of the built-in head, from its template and its shape."""
 
 import numpy as np
-from scipy.interpolate import CubicSpline
+from scipy.interpolate import CubicSpline, PchipInterpolator
 
 from . import anatomy
 from .template import Template
 
 # The hairline: height (mm) over the direction from the vertical axis, degrees from the front.
-_HAIRLINE = np.array([
-    [0, 89], [14, 90], [26, 88], [36, 70], [46, 54], [56, 46], [61, 26], [66, 8], [74, 8], [79, 34], [90, 41],
-    [100, 36], [106, 12], [115, -24], [130, -44], [150, -54], [180, -57],
-], float)  # fmt: skip
-_NECK_ROW = 38
+_HAIRLINE = PchipInterpolator(*np.array([
+    [0, 88], [14, 88], [26, 85], [36, 71], [46, 56], [55, 46], [61, 28], [66, 8], [73, 6], [78.5, 33], [90, 41],
+    [100, 36], [107, 10], [115, -22], [130, -42], [150, -53], [180, -57],
+], float).T)  # fmt: skip
+_NECK_ROW = 41
 """The first row below the chin and the jaw's edge."""
+
+
+def _direction(points):
+    return np.degrees(np.arctan2(np.abs(points[:, 0]), -(points[:, 1] - 10.0)))
+
+
+def hairline_height(points: np.ndarray) -> np.ndarray:
+    """Height (N,) mm of the hairline in the direction of points (N, 3) mm."""
+    return _HAIRLINE(_direction(points))
 
 
 def regions(template: Template, vertices: np.ndarray) -> dict[str, np.ndarray]:
     """Name → vertex indices, for vertices (V, 3) in mm."""
-    x, y, z = np.abs(vertices[:, 0]), vertices[:, 1], vertices[:, 2]
+    z = vertices[:, 2]
     grid, rings = template.grid, template.rings
     balls = {
         s: np.concatenate([template.eyeballs[s].ravel(), template.eyeballs[s + "_poles"]]) for s in ("left", "right")
@@ -26,8 +35,9 @@ def regions(template: Template, vertices: np.ndarray) -> dict[str, np.ndarray]:
     skin = np.ones(len(vertices), bool)
     for part in (*balls.values(), rings["left_ear"].ravel(), rings["right_ear"].ravel()):
         skin[part] = False
-    direction = np.degrees(np.arctan2(x, -(y - 10.0)))
-    scalp = skin & (z > np.interp(direction, *_HAIRLINE.T))
+    direction = _direction(vertices)
+    # Vertices beside the hairline were put on it, to within rounding.
+    scalp = skin & (z > hairline_height(vertices) - 0.05)
     neck = np.zeros(len(vertices), bool)
     below = grid[_NECK_ROW:]
     neck[below[below >= 0]] = True
@@ -39,7 +49,7 @@ def regions(template: Template, vertices: np.ndarray) -> dict[str, np.ndarray]:
         outside_rings[rings[name]] = False
     nose = face & outside_rings & anatomy.on_nose(vertices)
     brows = face & outside_rings & anatomy.on_eyebrow(vertices)
-    forehead = face & outside_rings & (z > 36 + 0.0 * x) & ~brows
+    forehead = face & outside_rings & (z > 36) & ~brows
     found = {
         "scalp": scalp, "face": face, "neck": neck, "nose": nose, "eyebrows": brows, "forehead": forehead,
     }  # fmt: skip

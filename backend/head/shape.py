@@ -2,9 +2,11 @@
 
 import numpy as np
 from scipy.interpolate import PchipInterpolator
+from scipy.sparse import coo_matrix
 
 from . import anatomy, ear
 from .implicit import first_crossing, onto_surface
+from .regions import hairline_height
 from .template import BLOCKS, EYEBALL_ANGLES, EYEBALL_COLUMNS, LEFT_EYE, MOUTH, Template
 
 # Half of the columns' angles about the vertical, degrees from the front: dense over the face, even over the scalp.
@@ -16,13 +18,13 @@ _ROWS = np.array([
     [7, 10, 30, 0, 0, 0],
     [8, 10, 26.5, 0, 0, 0],
     [15, 10, 2, 0, 0, 0],
-    [22, 10, -27, 0, 0, 0],
-    [24, 10, -36, 0, 0, 0],
-    [32, 10, -70, 0, 0, 0],
-    [36, 10, -66, -19, -8, -12],
-    [41, 15, -78, -27, -13, -18],
-    [47, 25, -98, -48, -14, -28],
-    [50, 30, -92, -58, -22, -40],
+    [25, 10, -29, 0, 0, 0],
+        [27, 10, -36, 0, 0, 0],
+        [35, 10, -70, 0, 0, 0],
+        [39, 10, -66, -19, -8, -12],
+        [43, 15, -78, -27, -13, -18],
+        [48, 25, -98, -50, -25, -32],
+        [52, 30, -195, 0, 0, 0],
 ], float)  # fmt: skip
 
 
@@ -47,7 +49,9 @@ def place(template: Template) -> np.ndarray:
         fixed[part] = True
     _mirror_left(vertices, template, fixed)
     fixed[template.grid[-1]] = True
-    _relax(vertices, template, fixed, field)
+    neighbours = _neighbours(template)
+    _relax(vertices, template, neighbours, fixed, field)
+    _snap_to_hairline(vertices, template, neighbours, fixed, field)
     return vertices
 
 
@@ -112,7 +116,7 @@ def _place_eye(vertices, edge, rings):
     # The lid's edge is 1.5 mm thick; behind it the pocket follows the eyeball.
     outward = margin - centre
     reach = np.linalg.norm(outward, axis=1, keepdims=True)
-    inner = centre + outward / reach * np.maximum(np.minimum(radius + 0.3, reach - 1.0), reach - 2.2)
+    inner = centre + outward / reach * np.maximum(np.minimum(radius + 0.3, reach - 1.0), reach - 5.0)
     vertices[rings[4]] = inner
     azimuth = np.arctan2(inner[:, 2] - centre[2], inner[:, 0] - centre[0])
     for ring, (angle, gap) in ((5, (80.0, 1.0)), (6, (125.0, 1.2))):
@@ -145,7 +149,6 @@ def _place_mouth(vertices, edge, rings):
 
 def _place_ear(vertices, edge, rings):
     field = anatomy.head_field
-    around = vertices[edge]
     # Stations of the profile curves by the direction from the ear's middle, as the edge's own points see it.
     place = np.linspace(0, 12, len(edge), endpoint=False)
     for ring, (y, z, lift) in zip(rings, ear.rings(place)):
@@ -183,22 +186,43 @@ def _mirror_left(vertices, template, *masks):
                     mask[mirror[indices]] = mask[indices]
 
 
-def _relax(vertices, template, fixed, field, rounds=24):
-    """Even the free vertices out over the surface: half a step to the neighbours' mean, then back onto the solid."""
-    from scipy.sparse import coo_matrix
-
+def _neighbours(template):
+    """(V, V) sparse, 1 where two vertices share an edge of a quad."""
     quads = template.quads
     pairs = np.concatenate([quads[:, [i, (i + 1) % 4]] for i in range(4)])
     pairs = pairs[pairs[:, 0] != pairs[:, 1]]
-    count = len(vertices)
     both = np.concatenate([pairs, pairs[:, ::-1]])
-    near = coo_matrix((np.ones(len(both)), both.T), (count, count)).tocsr()
+    near = coo_matrix((np.ones(len(both)), both.T), (template.vertex_count,) * 2).tocsr()
     near.data[:] = 1.0
-    degree = np.asarray(near.sum(axis=1))
+    return near
+
+
+def _relax(vertices, template, neighbours, fixed, field, rounds=24):
+    """Even the free vertices out over the surface: half a step to the neighbours' mean, then back onto the solid."""
+    degree = np.asarray(neighbours.sum(axis=1))
     free = np.flatnonzero(~fixed)
     for _ in range(rounds):
-        mean = near @ vertices / degree
-        moved = onto_surface(field, vertices[free] + 0.5 * (mean[free] - vertices[free]), rounds=1)
-        vertices[free] = moved
+        mean = neighbours @ vertices / degree
+        vertices[free] = onto_surface(field, vertices[free] + 0.5 * (mean[free] - vertices[free]), rounds=1)
         vertices[:] = (vertices + vertices[template.mirror] * [-1, 1, 1]) / 2
     vertices[free] = onto_surface(field, vertices[free], rounds=2)
+
+
+def _snap_to_hairline(vertices, template, neighbours, fixed, field):
+    """Put the vertices beside the hairline onto it, so that the scalp ends in a line and not in the grid's steps."""
+    above = vertices[:, 2] - hairline_height(vertices)
+    a, b = neighbours.nonzero()
+    crossing = (above[a] > 0) != (above[b] > 0)
+    a, b = a[crossing], b[crossing]
+    along = above[a] / (above[a] - above[b])
+    nearer = (along <= 0.5) & ~fixed[a]
+    a, b, along = a[nearer], b[nearer], along[nearer]
+    order = np.argsort(-along, kind="stable")  # the nearest crossing is written last
+    target = vertices.copy()
+    target[a[order]] = (vertices[a] + along[:, None] * (vertices[b] - vertices[a]))[order]
+    moved = np.unique(a)
+    target = (target + target[template.mirror] * [-1, 1, 1]) / 2
+    for _ in range(3):
+        target[moved] = onto_surface(field, target[moved], rounds=1)
+        target[moved, 2] += 0.9 * (hairline_height(target[moved]) - target[moved, 2])
+    vertices[moved] = target[moved]

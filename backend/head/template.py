@@ -7,11 +7,12 @@ connectivity never depends on the shape, and heads of other proportions correspo
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
 COLUMNS = 72
-ROWS = 51
+ROWS = 53
 CROWN_CORNER = 10  # the crown's patch has its corners at columns 10, 26, 46 and 62
 
 
@@ -54,8 +55,8 @@ class Block:
 
 LEFT_EYE = Block(3, 13, 7, 15, 7)
 RIGHT_EYE = LEFT_EYE.mirrored()
-MOUTH = Block(-7, 7, 24, 32, 8)
-LEFT_EAR = Block(21, 25, 8, 22, 10)
+MOUTH = Block(-7, 7, 27, 35, 8)
+LEFT_EAR = Block(21, 25, 8, 24, 10)
 RIGHT_EAR = LEFT_EAR.mirrored()
 BLOCKS = {
     "left_eye": LEFT_EYE, "right_eye": RIGHT_EYE, "mouth": MOUTH, "left_ear": LEFT_EAR, "right_ear": RIGHT_EAR,
@@ -70,7 +71,7 @@ class Template:
 
     Attributes:
         grid: (ROWS, COLUMNS) int, vertex at each place or -1 inside a block.
-        crown: (CROWN + 1, ...) int, the crown's patch with its edge, from front to back, right to left.
+        crown: (17, 21) int, the crown's patch with its edge: rows from front to back, columns from right to left.
         rings: block name → (rings, loop) int.
         eyeballs: "left"/"right" → (rings, columns) int, and their two poles (2,) under "left_poles"/"right_poles".
         quads: (Q, 4) int, outward by the right-hand rule; a quad with a repeated last vertex is a triangle.
@@ -132,7 +133,7 @@ def build() -> Template:
         edge = np.array([grid[r, c % COLUMNS] for r, c in block.loop])
         rings[name] = new(block.rings, len(edge))
         layers = [edge, *rings[name]]
-        for outer, inner in zip(layers, layers[1:]):
+        for outer, inner in pairwise(layers):
             after = np.roll(np.arange(len(edge)), -1)
             quads += np.stack([outer, inner, inner[after], outer[after]], axis=1).tolist()
         quads += _zip(rings[name][-1], block.half)
@@ -142,7 +143,7 @@ def build() -> Template:
         ball, poles = new(len(EYEBALL_ANGLES), EYEBALL_COLUMNS), new(2)
         eyeballs[side], eyeballs[side + "_poles"] = ball, poles
         after = np.roll(np.arange(EYEBALL_COLUMNS), -1)
-        for outer, inner in zip(ball, ball[1:]):
+        for outer, inner in pairwise(ball):
             quads += np.stack([outer, inner, inner[after], outer[after]], axis=1).tolist()
         front, back = np.full(EYEBALL_COLUMNS, poles[0]), np.full(EYEBALL_COLUMNS, poles[1])
         quads += np.stack([front, ball[0], ball[0][after], front], axis=1).tolist()
