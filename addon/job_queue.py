@@ -15,8 +15,8 @@ from .supervisor import FoundWorker, Worker, why_it_ended
 
 QUIET_SECONDS = 5.0
 """Without a heartbeat for so long, a job that was asked to stop is killed, and any other is said to be silent."""
-LOST_SECONDS = 60.0
-"""Without a heartbeat for so long, a job is killed though nobody asked."""
+LOST_SECONDS = 180.0
+"""Without a heartbeat for so long, a job is killed though nobody asked; the worker's own watch comes first."""
 LINGER_SECONDS = 5.0
 """A worker that has said its last word and does not end is killed."""
 SECONDS_BETWEEN_SEARCHES = 10.0
@@ -247,7 +247,7 @@ class JobQueue:
         elif worker.silence.seconds > QUIET_SECONDS and record.state is State.STOPPING:
             self._kill(record, "cancelled", "It did not answer and was stopped by force; resume it to go on.")
         elif worker.silence.seconds > LOST_SECONDS:
-            self._kill(record, "hung", "It stopped responding and was ended; resume it to go on.")
+            self._kill(record, "hung", "It stopped responding and was ended. Resume it to go on.")
         elif worker.silence.seconds > QUIET_SECONDS:
             record.message = f"No sign of life for {worker.silence.seconds:.0f} s."
             self.changed = True
@@ -275,7 +275,9 @@ class JobQueue:
         self._ended_word.pop(record.id, None)
         record.seconds_left = None
         if not settle(record):
-            self._fail(record, "died", f"{why_it_ended(worker.exit_code)} Resume it to go on.")
+            hung = worker.silence.seconds > LOST_SECONDS / 2
+            why = "It stopped responding and was ended." if hung else why_it_ended(worker.exit_code)
+            self._fail(record, "died", f"{why} Resume it to go on.")
         self.changed = True
 
     def _kill(self, record: JobRecord, code: str, sentence: str) -> None:

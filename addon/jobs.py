@@ -19,7 +19,7 @@ from bpy.app.handlers import persistent
 
 from ..backend import contract
 from ..backend.errors import Cancelled, MaquetteError
-from . import job_handlers, job_places
+from . import job_handlers, job_places, receiving
 from .job_handlers import on_failure, on_preview, on_result
 from .job_queue import JobQueue
 from .job_record import JobRecord, State
@@ -29,8 +29,6 @@ SECONDS_BETWEEN_POLLS = {"busy": 0.1, "asked": 0.03, "idle": 1.0}
 SECONDS_BETWEEN_DRAWS = 0.2
 __all__ = ["all_jobs", "ask", "bring_in", "get", "on_failure", "on_preview", "on_result", "poll", "prepare", "submit"]
 
-RECEIVING_MODES = {"OBJECT", "POSE", "SCULPT_CURVES"}
-"""Modes whose undo steps hold the whole scene, so that a result that arrives in them can be undone."""
 
 _queue: JobQueue | None = None
 _warm: WarmWorker | None = None
@@ -221,7 +219,7 @@ def _receive_result(record: JobRecord) -> None:
         whose = Path(record.file).name if record.file else "an unsaved file"
         record.held, record.message = True, f"Ready, but it was asked for in {whose}. Bring In puts it here."
         return
-    if not anywhere and not bpy.app.background and (hindrance := _hindrance()):
+    if not anywhere and not bpy.app.background and (hindrance := receiving.hindrance()):
         record.message = f"Ready. {hindrance}"
         return
     try:
@@ -230,17 +228,6 @@ def _receive_result(record: JobRecord) -> None:
         record.held, record.message = True, str(error)
         return
     _deliver(record, result)
-
-
-def _hindrance() -> str:
-    """What the artist is in the middle of, that a result must not break into; "" if nothing."""
-    mode = bpy.context.mode
-    if mode not in RECEIVING_MODES:
-        return f"Leave {mode.replace('_', ' ').title()} Mode to receive it."
-    for window in bpy.context.window_manager.windows:
-        if any(operator.bl_idname.startswith("TRANSFORM_OT") for operator in window.modal_operators):
-            return "Finish moving to receive it."
-    return ""
 
 
 def _deliver(record: JobRecord, result: dict) -> None:
@@ -263,7 +250,7 @@ def _deliver(record: JobRecord, result: dict) -> None:
     finally:
         queue().changed = True
         if record.kind not in job_handlers.sceneless:
-            _push_undo(record.title)
+            receiving.push_undo(record.title)
 
 
 def _deliver_answer(record: JobRecord, result: dict) -> None:
@@ -290,13 +277,6 @@ def _no_exception_gets_out(what: str, record: JobRecord | None = None):
         traceback.print_exc()
         if record is not None:
             record.state, record.message = State.FAILED, str(error)
-
-
-def _push_undo(title: str) -> None:
-    window = bpy.context.window or next(iter(bpy.context.window_manager.windows), None)
-    with bpy.context.temp_override(window=window) if window else contextlib.nullcontext():
-        if bpy.ops.ed.undo_push.poll():
-            bpy.ops.ed.undo_push(message=f"Maquette: {title}"[:60])
 
 
 def _wait_for(record: JobRecord, look: Callable[[], None]) -> None:
@@ -326,19 +306,10 @@ def _print_progress(record: JobRecord, told):
 
 
 def _draw() -> None:
-    """Ask the panels that show jobs to be drawn again."""
     global _drawn
-    if not queue().changed or time.monotonic() - _drawn < SECONDS_BETWEEN_DRAWS:
-        return
-    queue().changed, _drawn = False, time.monotonic()
-    for window in bpy.context.window_manager.windows:
-        for area in window.screen.areas:
-            if area.type == "PREFERENCES":
-                area.tag_redraw()
-            elif area.type == "VIEW_3D":
-                for region in area.regions:
-                    if region.type == "UI":
-                        region.tag_redraw()
+    if queue().changed and time.monotonic() - _drawn > SECONDS_BETWEEN_DRAWS:
+        queue().changed, _drawn = False, time.monotonic()
+        receiving.redraw()
 
 
 def _place(jobs: JobQueue) -> None:

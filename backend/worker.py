@@ -26,8 +26,9 @@ HEARTBEAT_SECONDS = 1.0
 IDLE_SECONDS = 60.0
 ORPHAN_SECONDS = 5.0
 """Time a job has to keep its checkpoint when Blender is gone."""
-SILENT_SECONDS = 30.0
-"""Without a heartbeat for so long, the log is told where every thread stands."""
+SILENT_SECONDS = 150.0
+"""Without a heartbeat for so long, the log is told where every thread stands, and the worker ends. Loading CUDA's
+libraries from a slow disk keeps Python from its turn for a minute or more, so not sooner."""
 
 
 class Channel:
@@ -195,8 +196,10 @@ class Life:
                 due = time.monotonic() + HEARTBEAT_SECONDS
                 channel.send(Event.HEARTBEAT)
                 if sys.stderr is not None:
-                    # Its timer is a thread of C, so it speaks even when a library never gives Python its turn.
-                    faulthandler.dump_traceback_later(SILENT_SECONDS, repeat=False, file=sys.stderr)
+                    # Its timer is a thread of C, so it works even when a library never gives Python its turn, and
+                    # when no Blender is left to end a worker that hangs. On Windows time asleep would count.
+                    ends = sys.platform != "win32"
+                    faulthandler.dump_traceback_later(SILENT_SECONDS, exit=ends, file=sys.stderr)
                 if self.files is not None:
                     with contextlib.suppress(OSError):
                         os.utime(self.files.lock_file)

@@ -39,14 +39,18 @@ def fake(extension_part):
 
 
 @pytest.fixture
-def quick(extension_part, monkeypatch):
-    """Patience in tenths of what an artist is given."""
+def impatience(extension_part, monkeypatch):
+    """A function that shortens the artist's patience, once a worker is up."""
     module = extension_part("addon.job_queue")
-    monkeypatch.setattr(module, "QUIET_SECONDS", 1.6)
-    monkeypatch.setattr(module, "LOST_SECONDS", 2.4)
+
+    def shorten():
+        monkeypatch.setattr(module, "QUIET_SECONDS", 1.6)
+        monkeypatch.setattr(module, "LOST_SECONDS", 2.6)
+
+    return shorten
 
 
-def until(queue, condition, seconds=20.0):
+def until(queue, condition, seconds=30.0):
     """Poll as the timer does until the condition holds; returns the longest poll in seconds."""
     end, longest = time.monotonic() + seconds, 0.0
     while not condition():
@@ -129,9 +133,11 @@ def test_an_interpreter_that_is_gone_or_is_none(queues, fake, python):
     assert record.state == "failed" and "repair the backend" in record.message and python in record.message
 
 
-def test_a_hanging_worker_is_ended_and_the_log_says_where_it_hung(queues, fake, quick):
+def test_a_hanging_worker_is_ended(queues, fake, impatience):
     queue = queues()
     record = queue.submit(fake(behaviour="hang", seconds_per_step=0.01), title="Count")
+    until(queue, lambda: record.stage == "Counting")
+    impatience()
     messages = set()
     until(queue, lambda: messages.add(record.message) or not record.state.active)
     assert any("No sign of life" in message for message in messages)
@@ -153,11 +159,12 @@ def test_cancel_stops_at_the_next_step_and_keeps_the_checkpoint(queues, fake):
     assert json.loads((record.folder / "checkpoint.json").read_text())["step"] > 2
 
 
-def test_cancelling_a_hanging_worker_kills_it_when_it_stays_silent(queues, fake, quick):
+def test_cancelling_a_hanging_worker_kills_it_when_it_stays_silent(queues, fake, impatience):
     queue = queues()
     record = queue.submit(fake(behaviour="hang", seconds_per_step=0.01), title="Count")
     until(queue, lambda: record.stage == "Counting")
-    time.sleep(0.3)
+    impatience()
+    until(queue, lambda: record.message.startswith("No sign of life"))
     queue.cancel(record)
     until(queue, lambda: not record.state.active)
     assert record.state == "cancelled" and "force" in record.message
@@ -266,6 +273,20 @@ def test_a_detached_job_can_be_stopped_by_the_next_blender(queues, checkout, tmp
     (record,) = queue.find()
     queue.cancel(record)
     until(queue, lambda: record.state == "cancelled", seconds=5)
+
+
+def test_a_hanging_worker_that_nobody_watches_ends_itself(checkout, tmp_path, extension_part):
+    (tmp_path / "request.json").write_text('{"kind": "fake-job", "behaviour": "hang", "seconds_per_step": 0}')
+    code = "from backend import worker; worker.SILENT_SECONDS = 1.5; worker.run_job(worker.Path('.').absolute(), True)"
+    worker = subprocess.Popen(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(checkout)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+    )
+    assert worker.wait(timeout=30) == 1
+    assert "fake_job.py" in (tmp_path / "log.txt").read_text(), "the log says where it hung"
 
 
 def test_two_workers_never_share_a_folder(queues, fake, extension_part):
