@@ -27,6 +27,7 @@ class BlenderWindow:
     def __init__(self, folder: Path):
         self.folder = folder
         self._asked = 0
+        self._tab = 170  # pixels from the sidebar's top to where the tab was last
         self._start_display()
         self._start_blender()
 
@@ -101,10 +102,16 @@ class BlenderWindow:
 
     def click(self, name: str):
         """Click the first button on the screen that stands for operator or property `name`."""
-        x, y = self.find(name)
-        self._xdotool("mousemove", x, y, "sleep", "0.2", "click", "1")
+        self._click_at(*self.find(name))
         # Away again, so that no tooltip covers what is looked at next.
         self._xdotool("mousemove", WIDTH // 3, HEIGHT // 2)
+
+    def _click_at(self, x, y):
+        # Blender looks where the pointer is when it comes to the event, so it is given the time to come to each.
+        for action in (("mousemove", x, y), ("mousedown", 1), ("mouseup", 1)):
+            self._xdotool(*action)
+            self.ask("None")
+            self.ask("None")
 
     def find(self, name: str) -> tuple[int, int]:
         """Centre (x, y), from the top left, of the first such button: it turns red when asked to, and only then."""
@@ -114,7 +121,7 @@ class BlenderWindow:
         redder = (after[..., 0] - before[..., 0] > 25) & (after[..., 0] - after[..., 2] > 60)
         rows = np.flatnonzero(redder.sum(axis=1) > 10)
         if not len(rows):
-            self.picture(f"no-{name.replace('.', '-')}")
+            self._grab(PICTURES / f"no-{name.replace('.', '-')}.png")
             raise AssertionError(f"no button for {name} is to be seen (out/window/)")
         first = np.split(rows, np.flatnonzero(np.diff(rows) > 3) + 1)[0]
         columns = np.flatnonzero(redder[first].any(axis=0))
@@ -129,22 +136,27 @@ class BlenderWindow:
         self.ask("show_sidebar()")
         self.wait_until("sidebar().width > 100 and sidebar().active_panel_category not in ('', 'UNSUPPORTED')")
         left, bottom, width, height = self.ask("show_sidebar()")
-        for down in range(20, height, 25):
+        for down in (self._tab, *range(20, height, 25)):
+            self._click_at(left + width - 10, HEIGHT - bottom - height + down)
             if self.ask("sidebar().active_panel_category") == "Maquette":
+                self._tab = down
                 return
-            self._xdotool("mousemove", left + width - 10, HEIGHT - bottom - height + down, "sleep", "0.1", "click", "1")
-            time.sleep(0.2)
-        self.picture("no-tab")
+        self._grab(PICTURES / "no-tab.png")
         raise AssertionError("no tab Maquette is to be seen (out/window/)")
 
     def press(self, keys: str):
         """Press keys, as xdotool names them, over the middle of the 3D view."""
-        self._xdotool("mousemove", WIDTH // 3, HEIGHT // 2, "sleep", "0.2", "key", keys)
+        self._xdotool("mousemove", WIDTH // 3, HEIGHT // 2)
+        self.ask("None")
+        self._xdotool("key", keys)
+
+    def raise_preferences(self):
+        """Bring the preferences' window, which stands where no window manager put it, wholly onto the screen."""
+        self._xdotool("search", "--sync", "--name", "Preferences", "windowmove", 100, 150)
 
     def picture(self, name: str) -> np.ndarray:
         """Keep a screenshot as out/window/<name>.png; gives it as (H, W, 3) int16."""
-        PICTURES.mkdir(parents=True, exist_ok=True)
-        time.sleep(1)  # what was asked for last is drawn by then
+        self.wait_until(f"draws > {self.ask('mark(str())')}")  # what was done last is drawn by then
         return self._grab(PICTURES / f"{name}.png")
 
     def _grab(self, path=None):
@@ -162,12 +174,12 @@ class BlenderWindow:
 @pytest.fixture(scope="session")
 def _blender_window():
     shutil.rmtree(PICTURES, ignore_errors=True)
+    PICTURES.mkdir(parents=True)
     folder = Path(tempfile.mkdtemp(prefix="maquette-window-"))
     window = BlenderWindow(folder)
     yield window
     window.close()
     (folder / "resources" / "extensions" / "user_default" / "maquette").unlink()
-    PICTURES.mkdir(parents=True, exist_ok=True)
     shutil.copy(window.log, PICTURES)
     shutil.rmtree(folder)
 

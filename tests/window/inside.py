@@ -4,6 +4,7 @@ The driver leaves Python in <n>.py of $MAQUETTE_WINDOW; a timer of ours runs it,
 its error. Meanwhile the timer notes the longest time that Blender's event loop was away.
 """
 
+import importlib
 import json
 import os
 import time
@@ -65,6 +66,7 @@ class MarkedSelf:
 
 marked = ""
 draws = 0
+drawn = set()  # names of the classes of ours that were drawn
 
 
 def mark(name):
@@ -86,6 +88,7 @@ def _watched(draw):
     def watching(self, context):
         global draws
         draws += 1
+        drawn.add(type(self).__name__)
         draw(MarkedSelf(self, marked) if marked else self, context)
 
     watching.watched = True
@@ -118,6 +121,26 @@ def show_sidebar():
     redraw()
     region = sidebar()
     return region.x, region.y, region.width, region.height
+
+
+def part(name):
+    """A module of the extension: part("addon.jobs")."""
+    return importlib.import_module(f"{MODULE}.{name}")
+
+
+def show_preferences():
+    """Open the preferences on our extension, as its name clicked there does."""
+    bpy.context.preferences.active_section = "ADDONS"
+    with bpy.context.temp_override(window=bpy.context.window_manager.windows[0]):
+        bpy.ops.screen.userpref_show("INVOKE_DEFAULT")
+        bpy.ops.preferences.addon_show(module=MODULE)
+    mark("")
+
+
+def close_preferences():
+    for window in bpy.context.window_manager.windows[1:]:
+        with bpy.context.temp_override(window=window):
+            bpy.ops.wm.window_close()
 
 
 def frame_selected():
@@ -155,6 +178,7 @@ def start():
     preferences.view.show_splash = False
     preferences.view.use_save_prompt = False
     preferences.view.smooth_view = 0
+    preferences.system.use_region_overlap = False  # else the view is drawn again, in software, with every progress bar
 
     def fail(error):
         raise error

@@ -6,6 +6,14 @@ def test_the_tab_is_drawn(window):
     window.picture("tab")
 
 
+def test_the_preferences_are_drawn(window):
+    window.do("show_preferences()")
+    window.wait_until("'MaquettePreferences' in drawn")
+    window.raise_preferences()
+    window.picture("preferences")
+    window.do("close_preferences()")
+
+
 def test_add_head_by_its_button(window):
     before = window.ask("len(bpy.data.objects)")
     window.click("maquette.add_head")
