@@ -33,7 +33,10 @@ class MAQUETTE_OT_add_head(bpy.types.Operator):
         except MaquetteError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
-        add_head(context, head, name="Head" if path == BUILT_IN_HEAD else path.stem)
+        added = add_head(context, head, name="Head" if path == BUILT_IN_HEAD else path.stem)
+        ours = context.scene.maquette
+        if ours.head is None or ours.head.name not in context.scene.objects:
+            ours.head = added  # what an artist adds first is what hair is to grow on
         return {"FINISHED"}
 
 
