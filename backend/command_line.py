@@ -160,9 +160,19 @@ def _for_people(result: dict, indent: str = "") -> str:
         name = str(key).replace("_", " ")
         if isinstance(value, dict):
             lines += [f"{indent}{name}:", _for_people(value, indent + "  ")]
+        elif isinstance(value, list) and value and all(isinstance(row, dict) for row in value):
+            lines += [indent + line for line in _table(value)]
         else:
             lines.append(f"{indent}{name}: {f'{value:.4g}' if isinstance(value, float) else value}")
     return "\n".join(lines)
+
+
+def _table(rows: list[dict]) -> list[str]:
+    """Rows with the same keys, as columns."""
+    cells = [[str(key).replace("_", " ") for key in rows[0]]]
+    cells += [[f"{value:.2f}" if isinstance(value, float) else str(value) for value in row.values()] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in cells]
 
 
 class Terminal:

@@ -31,8 +31,6 @@ def run(request: EvaluateStrands, reporter: Reporter) -> dict:
         maximum_points=request.maximum_points,
         tick=lambda share: reporter.step(int(share * STEPS)),
     )
-    for line in scores.table().splitlines():
-        reporter.log(line)
     (reporter.folder / "scores.csv").write_text(scores.csv(), "utf-8")
     np.savez_compressed(
         reporter.folder / "errors.npz",
