@@ -1,6 +1,8 @@
 """A triangle mesh as a surface: nearest points, which side a point is on, even samples."""
 
 import numpy as np
+from scipy import sparse
+from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from .grid import Grid
@@ -11,7 +13,8 @@ class Surface:
 
     The sign comes from the normal at the nearest point, weighted by the angles of the triangles that meet there
     (Baerentzen and Aanaes, Signed Distance Computation Using the Angle Weighted Pseudonormal, 2005), so that a mesh
-    open at the neck, as busts are, is still solid where it matters.
+    open at the neck, as busts are, is still solid where it matters. Eyeballs and other separate pieces are solids of
+    their own, joined to the largest piece.
 
     Args:
         vertices: (V, 3) metres.
@@ -30,8 +33,22 @@ class Surface:
         self.vertex_normals = self._vertex_normals(corners)
         self._edge_normals = self._edge_pseudonormals()
         self._spacing = spacing
-        points, self._sample_faces = self.covering_samples(corners, spacing)
-        self._tree = cKDTree(points)
+        main = self._largest_piece()
+        pieces = [np.flatnonzero(main), np.flatnonzero(~main)]
+        self._pieces = [self._searchable(faces_of, spacing) for faces_of in pieces if len(faces_of)]
+
+    def _largest_piece(self) -> np.ndarray:
+        """(F,) whether each face belongs to the connected piece of the greatest area; seams of UVs do not part it."""
+        _, merged = np.unique(np.round(self.vertices, 7), axis=0, return_inverse=True)
+        corners = merged.reshape(-1)[self.faces]
+        rows, columns = corners.reshape(-1), np.roll(corners, 1, axis=1).reshape(-1)
+        links = sparse.coo_matrix((np.ones(len(rows)), (rows, columns)), shape=(merged.max() + 1,) * 2)
+        labels = connected_components(links, directed=False)[1][corners[:, 0]]
+        return labels == np.bincount(labels, self.areas).argmax()
+
+    def _searchable(self, faces: np.ndarray, spacing: float) -> tuple[cKDTree, np.ndarray]:
+        points, owners = self.covering_samples(self.vertices[self.faces[faces]], spacing)
+        return cKDTree(points), faces[owners]
 
     def _vertex_normals(self, corners: np.ndarray) -> np.ndarray:
         normals = np.zeros_like(self.vertices)
@@ -77,12 +94,21 @@ class Surface:
         Returns:
             nearest points (N, 3), their face (N,), barycentric coordinates there (N, 3).
         """
-        _, found = self._tree.query(points, k=candidates, workers=-1)
-        found = self._sample_faces[found.reshape(len(points), candidates)]
+        there, face, weights = self._nearest_on(self._pieces[0], points, candidates)
+        for piece in self._pieces[1:]:
+            other = self._nearest_on(piece, points, candidates)
+            nearer = ((other[0] - points) ** 2).sum(1) < ((there - points) ** 2).sum(1)
+            there[nearer], face[nearer], weights[nearer] = (part[nearer] for part in other)
+        return there, face, weights
+
+    def _nearest_on(self, piece: tuple[cKDTree, np.ndarray], points: np.ndarray, candidates: int):
+        tree, owners = piece
+        _, found = tree.query(points, k=candidates, workers=-1)
+        found = owners[np.minimum(found, len(owners) - 1).reshape(len(points), candidates)]
         best = np.full(len(points), np.inf)
         face = np.zeros(len(points), np.int64)
         weights = np.zeros((len(points), 3))
-        for k in range(found.shape[1]):
+        for k in range(candidates):
             new = np.ones(len(points), bool) if k == 0 else (found[:, k : k + 1] != found[:, :k]).all(axis=1)
             rows = np.flatnonzero(new)
             b = nearest_on_triangles(points[rows], self.vertices[self.faces[found[rows, k]]])
@@ -93,12 +119,30 @@ class Surface:
             best[rows], face[rows], weights[rows] = distance[better], found[rows, k], b[better]
         return np.einsum("nk,nkc->nc", weights, self.vertices[self.faces[face]]), face, weights
 
+    def escape(self, points: np.ndarray, candidates: int = 6) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """How points (N, 3) lie to the solid: signed distance (N,) metres, below 0 inside, the surface point (N, 3)
+        that it is measured to and the unit normal (N, 3) there."""
+        result = None
+        for piece in self._pieces:
+            there, face, weights = self._nearest_on(piece, points, candidates)
+            normal = self.pseudonormals(face, weights)
+            normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-12)
+            offset = points - there
+            distance = np.where((offset * normal).sum(1) < 0, -1.0, 1.0) * np.linalg.norm(offset, axis=1)
+            if result is None:
+                result = distance, there, normal
+            else:
+                deeper = (distance < result[0])[:, None]
+                result = (
+                    np.minimum(distance, result[0]),
+                    np.where(deeper, there, result[1]),
+                    np.where(deeper, normal, result[2]),
+                )
+        return result
+
     def signed_distance(self, points: np.ndarray, candidates: int = 6) -> np.ndarray:
         """(N,) metres to the mesh from points (N, 3), below 0 inside."""
-        there, face, weights = self.nearest(points, candidates)
-        offset = points - there
-        side = (offset * self.pseudonormals(face, weights)).sum(1)
-        return np.where(side < 0, -1.0, 1.0) * np.linalg.norm(offset, axis=1)
+        return self.escape(points, candidates)[0]
 
     def pseudonormals(self, face: np.ndarray, weights: np.ndarray) -> np.ndarray:
         """(N, 3) normals at points of faces (N,), weights (N, 3): of the face, its edge, or its corner."""

@@ -190,11 +190,7 @@ def keep_out_of_head(strands: np.ndarray, surface, gap: float, rounds: int = 4) 
     low, high = surface.vertices.min(0) - 2 * gap, surface.vertices.max(0) + 2 * gap
     rows = np.flatnonzero(((points > low) & (points < high)).all(1))
     for _ in range(rounds):
-        there, face, weights = surface.nearest(points[rows])
-        normal = surface.pseudonormals(face, weights)
-        normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-12)
-        offset = points[rows] - there
-        distance = np.sign((offset * normal).sum(1)) * np.linalg.norm(offset, axis=1)
+        distance, there, normal = surface.escape(points[rows])
         low_ones = distance < wanted[rows] - 1e-6
         if not low_ones.any():
             break
