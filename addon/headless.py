@@ -14,7 +14,7 @@ from ..backend.protocol import Event, Reporter
 
 def main(arguments: list[str]) -> int:
     """Run a subcommand. Returns the exit code: 0, 1 (a fault of ours), 2 (a sentence for the caller), 130 (stopped)."""
-    commands = {"ground-truth": ground_truth}
+    commands = {"ground-truth": ground_truth, "demo": demo}
     try:
         name, *rest = arguments or [""]
         if name not in commands:
@@ -30,6 +30,13 @@ def main(arguments: list[str]) -> int:
         traceback.print_exc()
         return 1
     return 0
+
+
+def demo(arguments: list[str]) -> None:
+    """``demo``: the whole way once (addon/demo.py)."""
+    from .demo import demo as run_demo
+
+    run_demo(arguments)
 
 
 def ground_truth(arguments: list[str]) -> None:

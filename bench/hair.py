@@ -25,19 +25,26 @@ SHAKE = 0.5
 
 @dataclass(frozen=True)
 class Row:
-    """One reconstruction of one scene. ``stages`` is the request's; ``fault`` names what was done to the capture."""
+    """One line of a scene's table.
+
+    Attributes:
+        run: the last stage of the reconstruction it is taken from, as in the request's ``stages``.
+        after: the stage whose strands it shows, where that is an earlier one of the same run.
+        fault: what was done to the capture.
+    """
 
     name: str
-    stages: str = "all"
+    run: str = "all"
+    after: str = ""
     fault: str = ""
 
 
 ROWS = (
     Row("hull only", "hull"),
     Row("+ shell from the pictures", "shell"),
-    Row("+ growth", "growth"),
-    Row("+ back-connection", "connection"),
-    Row("+ refinement", "all"),
+    Row("+ growth", after="growth"),
+    Row("+ back-connection", after="connection"),
+    Row("+ refinement"),
     Row(f"masks dilated by {DILATION} px", fault="masks"),
     Row(f"cameras off by {SHAKE} px", fault="cameras"),
 )
@@ -61,7 +68,7 @@ def run(options: argparse.Namespace) -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     rendering = Rendering(options.views, options.size, options.samples)
     rows = ROWS if not options.rows else tuple(ROWS[i - 1] for i in options.rows)
-    results = []
+    results, options.made = [], set()
     for scene in options.scenes:
         capture = options.captures / scene if options.captures else capture_of(scene, rendering)
         if not (capture / "ground_truth" / "strands.npz").is_file():
@@ -70,26 +77,42 @@ def run(options: argparse.Namespace) -> None:
             print(f"{scene}: {row.name}", flush=True)
             results.append(_measure(scene, row, capture, options))
             print("  " + _summary(results[-1]), flush=True)
-            about = {"preset": options.preset, "captures": "given" if options.captures else vars(rendering)}
-            write_report(options.out, results, about)
+            write_report(options.out, results, {"preset": options.preset, "scenes": _scenes_in_words(options)})
     print(f"Results in {options.out / 'results.md'}")
 
 
 def _measure(scene: str, row: Row, capture: Path, options: argparse.Namespace) -> dict:
-    folder = options.out / scene / (row.fault or row.stages)
+    folder = options.out / scene / (row.fault or row.run)
+    # Rows of one run share it, as long as this bench has made it.
+    if folder not in options.made:
+        _reconstruct(capture, row, folder, options)
+        options.made.add(folder)
+    found = folder / (f"strands_{row.after}.npz" if row.after else "strands.npz")
+    scores = evaluate(read_npz(found), read_npz(capture / "ground_truth" / "strands.npz"))
+    report = json.loads((folder / "report.json").read_text())
+    if row.after:
+        stages = report["stages"]
+        until = list(stages)[: list(stages).index(row.after) + 1]
+        report["stages"] = {stage: stages[stage] for stage in until}
+        report["seconds"] = sum(report["stages"].values())
+        report["peak_memory_mb"] = report["stage_peak_memory_mb"][row.after]
+    return {"scene": scene, "row": row.name, "scores": scores.as_dict(), "report": report}
+
+
+def _reconstruct(capture: Path, row: Row, folder: Path, options: argparse.Namespace) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     head = folder / "head-given.npz"
     shutil.copyfile(capture / "ground_truth" / "head.npz", head)
     faulty = folder / "capture"
     if row.fault == "masks":
-        capture_used = with_dilated_masks(capture, faulty, DILATION)
+        used = with_dilated_masks(capture, faulty, DILATION)
     elif row.fault == "cameras":
-        capture_used = with_shaken_cameras(capture, faulty, SHAKE, seed=0)
+        used = with_shaken_cameras(capture, faulty, SHAKE, seed=0)
     else:
-        capture_used = capture
+        used = capture
     command = [
-        sys.executable, "-P", "-m", "backend", "reconstruct-hair", capture_used, "--head", head,
-        "--preset", options.preset, "--stages", row.stages, "--out", folder,
+        sys.executable, "-P", "-m", "backend", "reconstruct-hair", used, "--head", head,
+        "--preset", options.preset, "--stages", row.run, "--out", folder,
     ]  # fmt: skip
     if options.strands:
         command += ["--strands", options.strands]
@@ -99,12 +122,13 @@ def _measure(scene: str, row: Row, capture: Path, options: argparse.Namespace) -
     if faulty.exists():
         shutil.rmtree(faulty)
     if done.returncode:
-        raise MaquetteError(
-            f"The row '{row.name}' of '{scene}' ended with code {done.returncode}; see {folder}/log.txt."
-        )
-    scores = evaluate(read_npz(folder / "strands.npz"), read_npz(capture / "ground_truth" / "strands.npz"))
-    report = json.loads((folder / "report.json").read_text())
-    return {"scene": scene, "row": row.name, "scores": scores.as_dict(), "report": report}
+        raise MaquetteError(f"'{row.name}' ended with code {done.returncode}; {folder / 'log.txt'} says why.")
+
+
+def _scenes_in_words(options: argparse.Namespace) -> str:
+    if options.captures:
+        return f"captures given in {options.captures}"
+    return f"{options.views} views of {options.size}², {options.samples} samples a pixel, denoised"
 
 
 def _summary(result: dict) -> str:

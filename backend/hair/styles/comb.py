@@ -77,7 +77,10 @@ class Comb:
         style = self.style
         away = (points - self._line_at(points)).astype(np.float32)
         if style.parting is not None:
-            away[:, 0] = self.side * np.abs(away[:, 0])
+            least = np.where(points[:, 1] < self.places.crown[1] - 0.01, 0.004, 0.0)
+            away[:, 0] = self.side * np.maximum(np.abs(away[:, 0]), least)
+        # Nothing is combed upwards: the line runs under the skin, and straight above it "away" would be up.
+        away[:, 2] = np.minimum(away[:, 2], 0)
         away /= np.linalg.norm(away, axis=1, keepdims=True) + 0.004
         if style.swirl:
             turn = style.swirl * np.exp(-np.linalg.norm(points - self.places.crown, axis=1) / 0.05)

@@ -166,7 +166,7 @@ STYLES: dict[str, Style] = {
             waver=0.4,
             waver_length=0.04,
             face_shield=False,
-            points=64,
+            points=40,
             step=0.0015,
         ),
     )

@@ -1,0 +1,66 @@
+"""The bench's own parts: what it does to captures, and that its table says what was measured."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from backend.formats.capture import Camera, Capture, View, read_capture, write_capture
+
+pytest.importorskip("bench", reason="the bench is no part of the extension's zip")
+from bench.hair import ROWS
+from bench.hair_report import write_report
+from bench.robustness import with_dilated_masks, with_shaken_cameras
+
+
+@pytest.fixture
+def capture(tmp_path):
+    folder = tmp_path / "capture"
+    for part in ("images", "masks/hair", "ground_truth"):
+        (folder / part).mkdir(parents=True)
+    pose = np.eye(4)
+    pose[2, 3] = 1.0
+    views = []
+    for k in range(5):
+        name = f"view_{k}"
+        mask = np.zeros((64, 64), np.uint8)
+        mask[20:40, 24:44] = 255
+        for place in (folder / "images", folder / "masks" / "hair"):
+            (place / f"{name}.png").write_bytes(cv2.imencode(".png", mask)[1].tobytes())
+        views.append(View(name, folder / "images" / f"{name}.png", Camera(64, 64, 120, 120, 32, 32, pose)))
+    (folder / "ground_truth" / "strands.npz").write_bytes(b"")
+    write_capture(Capture(folder, tuple(views), 1.0, "rendered"))
+    return folder
+
+
+def test_dilated_masks_reach_two_pixels_farther_and_the_truth_stays_behind(capture, tmp_path):
+    copy = with_dilated_masks(capture, tmp_path / "copy", 2)
+    mask = cv2.imread(str(copy / "masks" / "hair" / "view_3.png"), cv2.IMREAD_UNCHANGED)
+    rows, columns = np.nonzero(mask)
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (18, 41, 22, 45)
+    assert not (copy / "ground_truth").exists()
+    assert np.count_nonzero(cv2.imread(str(capture / "masks" / "hair" / "view_3.png"), 0)) == 400
+
+
+def test_shaken_cameras_see_half_a_pixel_beside(capture, tmp_path):
+    before = read_capture(capture).views
+    after = read_capture(with_shaken_cameras(capture, tmp_path / "copy", 0.5, seed=0)).views
+    point = np.array([[0.0, 0.0, 0.0]])
+    moves = np.array([b.camera.project(point)[0][0] - a.camera.project(point)[0][0] for a, b in zip(before, after)])
+    assert np.allclose(np.linalg.norm(moves, axis=1), 0.5, atol=0.01)
+    assert np.linalg.norm(moves - moves[0], axis=1).max() > 0.1
+
+
+def test_report_has_a_line_for_every_row_and_the_published_figures(tmp_path):
+    def score(sign, d, a, f):
+        return {"sign": sign, "millimetres": d, "degrees": a, "precision": f, "recall": f, "f_score": f}
+
+    rows = [score(s, d, a, 50.0 + d) for s in ("undirected", "signed") for d, a in ((2, 20), (3, 30), (4, 40))]
+    report = {"seconds": 61.4, "peak_memory_mb": 1234.0, "stages": {"hull": 9.0, "growth": 4.0}}
+    results = [{"scene": "curly", "row": r.name, "scores": {"rows": rows}, "report": report} for r in ROWS]
+    write_report(tmp_path, results, {"preset": "standard", "scenes": "24 views"})
+    text = (tmp_path / "results.md").read_text()
+    assert all(f"| {row.name} | 52.0 | 53.0 | 54.0 |" in text for row in ROWS)
+    assert "Neural Haircut" in text and "| 11.2 | 21.7 | 33.6 |" in text and "| 61 | 1234 |" in text
+    assert len(json.loads((tmp_path / "results.json").read_text())["results"]) == len(ROWS)
