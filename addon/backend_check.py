@@ -1,14 +1,14 @@
 """What is known of the backend: the job that sets it up, and what the last check found."""
 
-import subprocess
-from pathlib import Path
+import shutil
 
 from ..backend.contract import CheckBackend, SetUpBackend
 from ..backend.errors import EnvironmentTrouble
+from ..backend.formats.environment_record import GIGABYTES, choose_build
 from . import job_places, jobs
+from .backend_environment import check_version
 from .job_record import JobRecord
 
-PYTHONS = ((3, 11), (3, 13))
 _found: list[tuple[str, str]] = []
 
 
@@ -16,8 +16,7 @@ def set_up(**options) -> str:
     """Begin to make, or remake, the environment as the preferences have it; returns the job's id. Raises
     MaquetteError."""
     chosen = job_places.preferences()
-    python = job_places.base_python()
-    check_version(python)
+    check_version(job_places.base_python())
     environment = job_places.backend()
     request = SetUpBackend(
         place=environment.place,
@@ -39,7 +38,6 @@ def remove() -> None:
 
 def check(**options) -> str:
     """Ask the backend what it has. Raises MaquetteError."""
-    check_version(Path(job_places.python("check-backend")))
     _found[:] = [("Looking ...", "SORTTIME")]
     return jobs.ask(CheckBackend(), title="Check the backend", **options)
 
@@ -49,27 +47,20 @@ def found() -> list[tuple[str, str]]:
     return list(_found)
 
 
+def room(build: str) -> str:
+    """How much disk the set-up needs and how much there is, in words."""
+    try:
+        needed = GIGABYTES[choose_build(build)]
+    except EnvironmentTrouble as trouble:
+        return str(trouble)
+    place = job_places.backend().place
+    there = next(path for path in (place, *place.parents) if path.exists())
+    return f"Needs about {needed} GB of disk while it is set up; {shutil.disk_usage(there).free / 1e9:.0f} GB are free"
+
+
 def job() -> JobRecord | None:
     """The newest job that sets the backend up."""
     return next((record for record in jobs.all_jobs() if record.kind == SetUpBackend.kind), None)
-
-
-def check_version(python: Path) -> None:
-    """The program is a Python that the backend runs on. Raises EnvironmentTrouble."""
-    code = "import sys; print(*sys.version_info[:2])"
-    try:
-        answer = subprocess.run([python, "-I", "-c", code], capture_output=True, text=True, timeout=30, check=False)
-        version = tuple(map(int, answer.stdout.split()))
-    except (OSError, ValueError, subprocess.TimeoutExpired):
-        version = ()
-    low, high = PYTHONS
-    if len(version) != 2:
-        raise EnvironmentTrouble(f"{python} does not answer as a Python; name another in Maquette's preferences.")
-    if not low <= version <= high:
-        raise EnvironmentTrouble(
-            f"The backend needs Python {low[0]}.{low[1]} to {high[0]}.{high[1]}, and {python} is "
-            f"{version[0]}.{version[1]}; name another in Maquette's preferences."
-        )
 
 
 @jobs.on_result(SetUpBackend.kind, scene=False)

@@ -1,11 +1,14 @@
 """The backend's own Python environment: where it is, what it was made from, and what is wrong with it (no bpy)."""
 
+import contextlib
+import functools
 import os
 import shutil
+import subprocess
 from pathlib import Path
 
 from ..backend.errors import EnvironmentTrouble
-from ..backend.formats.environment_record import RECORD, interpreter, lock_hash
+from ..backend.formats.environment_record import PYTHONS, RECORD, interpreter, lock_hash
 from ..backend.formats.job_folder import read_json
 
 LOCK = Path(__file__).resolve().parents[1] / "locks" / "backend.txt"
@@ -76,3 +79,26 @@ def check_python(path: Path, what: str) -> Path:
     if not os.access(path, os.X_OK):
         raise EnvironmentTrouble(f"{path} is not a program; name the python program itself.")
     return path
+
+
+def check_version(path: Path) -> None:
+    """The program is a Python that the backend runs on. Asks it, once. Raises EnvironmentTrouble."""
+    version = _version(str(path), path.stat().st_mtime_ns)
+    low, high = PYTHONS
+    if version is None:
+        raise EnvironmentTrouble(f"{path} does not answer as a Python; name another in Maquette's preferences.")
+    if not low <= version <= high:
+        raise EnvironmentTrouble(
+            f"The backend needs Python {low[0]}.{low[1]} to {high[0]}.{high[1]}, and {path} is "
+            f"{version[0]}.{version[1]}; name another in Maquette's preferences."
+        )
+
+
+@functools.cache
+def _version(path: str, modified: int) -> tuple[int, int] | None:
+    code = "import sys; print(*sys.version_info[:2])"
+    with contextlib.suppress(OSError, ValueError, subprocess.TimeoutExpired):
+        answer = subprocess.run([path, "-I", "-c", code], capture_output=True, text=True, timeout=30, check=False)
+        major, minor = map(int, answer.stdout.split())
+        return major, minor
+    return None

@@ -7,7 +7,7 @@ from pathlib import Path
 import bpy
 
 from ..backend.errors import EnvironmentTrouble
-from .backend_environment import BackendEnvironment, check_python
+from .backend_environment import BackendEnvironment, check_python, check_version
 
 EXTENSION = __package__.rpartition(".")[0]
 """Name of the extension's package, under which Blender keeps its preferences."""
@@ -34,15 +34,28 @@ def cache() -> Path:
     return backend().place / "pycache"
 
 
-def python(kind: str) -> str:
-    """Interpreter for a request of that kind. Raises EnvironmentTrouble if there is none."""
+def problem() -> str:
+    """Why there is no backend, as a sentence; "" if there is one. Quick enough for a panel."""
+    try:
+        python("check-backend", ask=False)
+    except EnvironmentTrouble as trouble:
+        return str(trouble)
+    return ""
+
+
+def python(kind: str, ask: bool = True) -> str:
+    """Interpreter for a request of that kind. With ``ask``, one that the artist named is asked for its version, which
+    takes a moment the first time. Raises EnvironmentTrouble if there is none."""
     if kind == "set-up-backend":
         return str(base_python())
     if named := os.environ.get("MAQUETTE_BACKEND_PYTHON"):
         return named
     chosen = preferences()
     if chosen is not None and chosen.backend_source == "EXISTING":
-        return str(check_python(Path(bpy.path.abspath(chosen.existing_python)), "existing environment"))
+        existing = check_python(Path(bpy.path.abspath(chosen.existing_python)), "existing environment")
+        if ask:
+            check_version(existing)
+        return str(existing)
     environment = backend()
     if problem := environment.problem():
         raise EnvironmentTrouble(problem)

@@ -45,7 +45,7 @@ class JobRecord:
         context: names of what the result belongs to (objects, collections); never references to them.
         file: the .blend file that was open, "" for an unsaved one.
         message: what to tell the artist now; a sentence.
-        tail: last lines of the log, of a job that failed.
+        tail: last lines of the log, of a job that died or failed by a fault of ours.
     """
 
     id: str
@@ -129,7 +129,7 @@ def fail(record: JobRecord, code: str, sentence: str) -> None:
     record.state = states.get(code, State.FAILED)
     record.message = sentence
     record.seconds_left = None
-    record.tail = record.files.last_lines() if record.state is State.FAILED else []
+    record.tail = record.files.last_lines() if code in ("died", "hung", "unexpected") else []
 
 
 def owned_by_another(folder: Path) -> bool:

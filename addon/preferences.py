@@ -1,8 +1,9 @@
 """Maquette's preferences: the backend and the places of things."""
 
+import textwrap
+
 import bpy
 
-from ..backend.errors import MaquetteError
 from . import backend_check, job_places, jobs
 from .job_drawing import draw_progress
 
@@ -91,6 +92,7 @@ class MaquettePreferences(bpy.types.AddonPreferences):
             return
         if not bpy.app.online_access:
             layout.label(text="Setting up needs the network: Preferences > System > Network", icon="INTERNET_OFFLINE")
+        layout.label(text=backend_check.room(self.torch_build))
         row = layout.row(align=True)
         if environment.exists:
             broken = bool(environment.problem())
@@ -104,10 +106,8 @@ class MaquettePreferences(bpy.types.AddonPreferences):
             row.operator("maquette.show_job_log", icon="TEXT").job = job.id
 
     def _draw_found(self, layout):
-        try:
-            job_places.python("check-backend")
-        except MaquetteError as trouble:
-            _draw_sentence(layout, str(trouble), "INFO")
+        if problem := job_places.problem():
+            _draw_sentence(layout, problem, "INFO")
             return
         layout.operator("maquette.check_backend", icon="VIEWZOOM")
         for sentence, icon in backend_check.found():
@@ -123,8 +123,6 @@ def _draw_sentence(layout, sentence: str, icon: str) -> None:
 
 def wrapped(sentence: str, width: int) -> list[str]:
     """The sentence in lines of at most ``width`` letters, cut at spaces where there are any."""
-    import textwrap
-
     return textwrap.wrap(sentence, width) or [""]
 
 

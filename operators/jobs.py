@@ -90,6 +90,9 @@ class MAQUETTE_OT_remove_job(JobOperator, bpy.types.Operator):
     bl_idname = "maquette.remove_job"
     bl_label = "Remove Job"
 
+    def invoke(self, context, event):
+        return context.window_manager.invoke_confirm(self, event)
+
     def act(self, context, record):
         jobs.queue().remove(record)
 

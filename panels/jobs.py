@@ -6,9 +6,9 @@ from ..addon import job_places, jobs
 from ..addon.job_drawing import ICONS, draw_progress
 from ..addon.job_record import State
 from ..addon.preferences import wrapped
-from ..backend.errors import MaquetteError
 
 MOST_SHOWN = 12
+LINES_OF_LOG = 3
 
 
 class MAQUETTE_PT_jobs(bpy.types.Panel):
@@ -21,10 +21,8 @@ class MAQUETTE_PT_jobs(bpy.types.Panel):
 
     def draw(self, context):
         layout = self.layout
-        try:
-            job_places.python("check-backend")
-        except MaquetteError as trouble:
-            _draw_sentence(layout, str(trouble), context)
+        if problem := job_places.problem():
+            _draw_sentence(layout, problem, context)
             button = layout.operator("preferences.addon_show", text="Open Preferences", icon="PREFERENCES")
             button.module = job_places.EXTENSION
         records = jobs.all_jobs()
@@ -49,6 +47,10 @@ def draw_job(layout, record, context) -> None:
         row.operator("maquette.remove_job", text="", icon="TRASH").job = record.id
         if record.message:
             _draw_sentence(layout, record.message, context)
+        for line in record.tail[-LINES_OF_LOG:]:
+            row = layout.row()
+            row.active = False
+            row.label(text=line)
         if record.state is State.READY and record.held:
             layout.operator("maquette.bring_in_job", text="Bring In", icon="IMPORT").job = record.id
         elif record.state.resumable:

@@ -1,10 +1,18 @@
-"""environment.json: how the backend's own environment was made. Standard library only."""
+"""What the backend's own environment is made of, and environment.json inside it, which tells how it was made.
+Standard library only."""
 
 import hashlib
+import shutil
 import sys
 from pathlib import Path
 
+from ..errors import EnvironmentTrouble
+
 RECORD = "environment.json"
+PYTHONS = ((3, 11), (3, 13))
+"""The oldest and the newest Python it can be made from."""
+GIGABYTES = {"cpu": 3, "cuda": 12}
+"""Room needed while packages are unpacked, pip's cache included; 1.7 were measured for CPU when done."""
 
 
 def interpreter(environment: Path) -> Path:
@@ -18,3 +26,12 @@ def lock_hash(lock: Path) -> str:
         return hashlib.sha256(lock.read_text("utf-8").encode()).hexdigest()
     except OSError:
         return ""
+
+
+def choose_build(asked: str) -> str:
+    """cpu or cuda: what "auto" comes to on this computer."""
+    if asked == "auto":
+        return "cuda" if sys.platform != "darwin" and shutil.which("nvidia-smi") else "cpu"
+    if asked == "cuda" and sys.platform == "darwin":
+        raise EnvironmentTrouble("There is no CUDA on a Mac; choose Automatic, which uses the Apple GPU.")
+    return asked

@@ -18,15 +18,12 @@ from pathlib import Path
 
 from ..contract import SetUpBackend
 from ..errors import EnvironmentTrouble
-from ..formats.environment_record import RECORD, interpreter, lock_hash
+from ..formats.environment_record import GIGABYTES, PYTHONS, RECORD, choose_build, interpreter, lock_hash
 from ..formats.job_folder import write_json
 from ..pip_words import Progress, trouble_in
 from ..protocol import Reporter
 
 LOCK = Path(__file__).resolve().parents[2] / "locks" / "backend.txt"
-PYTHONS = ((3, 11), (3, 13))
-GIGABYTES = {"cpu": 3, "cuda": 12}
-"""Room needed while packages are unpacked, pip's cache included; 1.7 were measured for CPU when done."""
 
 
 def run(request: SetUpBackend, reporter: Reporter) -> dict:
@@ -61,15 +58,6 @@ def run(request: SetUpBackend, reporter: Reporter) -> dict:
         raise
     _put_in_place(new, final, old)
     return {"python": str(interpreter(final)), "torch_build": build} | found
-
-
-def choose_build(asked: str) -> str:
-    """cpu or cuda: what "auto" comes to on this computer."""
-    if asked == "auto":
-        return "cuda" if sys.platform != "darwin" and shutil.which("nvidia-smi") else "cpu"
-    if asked == "cuda" and sys.platform == "darwin":
-        raise EnvironmentTrouble("There is no CUDA on a Mac; choose Automatic, which uses the Apple GPU.")
-    return asked
 
 
 def _check_python() -> None:

@@ -142,9 +142,9 @@ def test_a_lock_file_that_is_gone(tmp_path):
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="no CUDA on a Mac")
 def test_automatic_takes_the_card_if_there_is_one(monkeypatch):
-    monkeypatch.setattr(set_up_backend.shutil, "which", lambda name: None)
+    monkeypatch.setattr("shutil.which", lambda name: None)
     assert set_up_backend.choose_build("auto") == "cpu"
-    monkeypatch.setattr(set_up_backend.shutil, "which", lambda name: f"/bin/{name}")
+    monkeypatch.setattr("shutil.which", lambda name: f"/bin/{name}")
     assert [set_up_backend.choose_build(asked) for asked in ("auto", "cpu", "cuda")] == ["cuda", "cpu", "cuda"]
 
 
