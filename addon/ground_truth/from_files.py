@@ -5,6 +5,7 @@ from pathlib import Path
 import bpy
 import numpy as np
 from mathutils import Matrix
+from mathutils.kdtree import KDTree
 
 from ...backend.contract import UNITS
 from ...backend.errors import CaptureError, HeadError
@@ -19,14 +20,17 @@ from .settings import Files
 _COVERING = 50_000
 """Strands whose radius is HAIR_RADIUS; fewer are made thicker, so that the same scalp is covered."""
 
-HAIR_RADIUS = 0.00008
+HAIR_RADIUS = 0.00013
 """Metres at the root. Thicker than a hair (0.03 to 0.05 mm), because grooms have half as many as heads do."""
 
 TIP_SHARE = 0.4
 """Of the root's radius, at the tip."""
 
-_COLOUR_SPREAD = 0.22
-"""Standard deviation of the log of a strand's brightness: no two hairs are alike, and clumps can be told apart."""
+_STRAND_SPREAD, _CLUMP_SPREAD = 0.45, 0.45
+"""Standard deviations of the log of brightness, of a strand in its clump and of a clump: hair is told apart by eye
+because its strands differ, and lie together in wisps that shade each other."""
+
+_STRANDS_IN_CLUMP = 8
 
 
 def load_subject(files: Files, seed: int) -> tuple[list[bpy.types.Object], bpy.types.Object | None]:
@@ -56,17 +60,28 @@ def hair_object(strands: Strands, colour: tuple[float, float, float], seed: int)
     along = (np.arange(len(strands.points)) - starts) / np.repeat(strands.counts - 1, strands.counts)
     radius = data.attributes.get("radius") or data.attributes.new("radius", "FLOAT", "POINT")
     radius.data.foreach_set("value", (thickness * (1 - (1 - TIP_SHARE) * along)).astype(np.float32))
-    random = np.random.default_rng(seed)
-    shade = np.exp(random.normal(0.0, _COLOUR_SPREAD, (len(strands), 1)))
-    # Redder or duller by a little, too.
-    tint = np.exp(random.normal(0.0, 0.06, (len(strands), 3)))
-    colours = np.concatenate([np.array(colour) * shade * tint, np.ones((len(strands), 1))], axis=1)
+    colours = np.pad(_strand_colours(strands, colour, seed), ((0, 0), (0, 1)), constant_values=1.0)
     attribute = data.attributes.new(COLOUR_ATTRIBUTE, "FLOAT_COLOR", "CURVE")
     attribute.data.foreach_set("color", colours.astype(np.float32).ravel())
     data.materials.append(hair_material("Hair", colour, from_strands=True))
     thing = bpy.data.objects.new("Hair", data)
     bpy.context.scene.collection.objects.link(thing)
     return thing
+
+
+def _strand_colours(strands: Strands, colour: tuple[float, float, float], seed: int) -> np.ndarray:
+    """(N, 3) linear colours around one, like within a clump of neighbouring roots and a little redder or duller."""
+    random = np.random.default_rng(seed)
+    roots = strands.roots
+    clumps = random.choice(len(roots), max(1, len(roots) // _STRANDS_IN_CLUMP), replace=False)
+    tree = KDTree(len(clumps))
+    for number, root in enumerate(roots[clumps].tolist()):
+        tree.insert(root, number)
+    tree.balance()
+    clump = np.array([tree.find(root)[1] for root in roots.tolist()])
+    shade = random.normal(0.0, _CLUMP_SPREAD, len(clumps))[clump] + random.normal(0.0, _STRAND_SPREAD, len(roots))
+    tint = random.normal(0.0, 0.06, (len(roots), 3))
+    return np.array(colour) * np.exp(shade[:, None] + tint)
 
 
 def head_object(files: Files) -> bpy.types.Object:

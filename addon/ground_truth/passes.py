@@ -11,6 +11,12 @@ from ...backend.errors import CaptureError
 from ...backend.formats.exr import Part, read_exr
 from .settings import RenderGroundTruth
 
+BOUNCES = 1
+"""Of light beyond the first hit. Each more costs as much again, brown hair swallows it, and its noise hides strands."""
+
+_CLAMP = 1.5
+"""Brightness that a path of more than one bounce may bring; sparks from inside the hair would be taken for strands."""
+
 NOTHING = 1e9
 """Cycles gives this depth, in metres, or more, where a ray meets nothing."""
 
@@ -27,17 +33,16 @@ def configure(scene: bpy.types.Scene, settings: RenderGroundTruth) -> None:
     cycles.samples = settings.samples
     cycles.seed = settings.seed
     cycles.use_adaptive_sampling = True
-    cycles.adaptive_threshold = 0.03
+    cycles.adaptive_threshold = 0.05
     cycles.adaptive_min_samples = min(settings.samples, 16)
     cycles.use_denoising = settings.denoise
     if settings.denoise:
         cycles.denoiser = "OPENIMAGEDENOISE"
         cycles.denoising_input_passes = "RGB_ALBEDO_NORMAL"
-        cycles.denoising_prefilter = "FAST"
-    # Brown hair swallows light within a few scatterings.
-    cycles.max_bounces = 4
-    cycles.diffuse_bounces = 2
-    cycles.glossy_bounces = cycles.transmission_bounces = 4
+        cycles.denoising_prefilter = "ACCURATE"
+    cycles.max_bounces = BOUNCES
+    cycles.diffuse_bounces = cycles.glossy_bounces = cycles.transmission_bounces = BOUNCES
+    cycles.sample_clamp_indirect = _CLAMP
     cycles.caustics_reflective = cycles.caustics_refractive = False
     cycles.film_exposure = 1.0
     scene.cycles_curves.shape = "RIBBONS"

@@ -11,15 +11,18 @@ from .. import versions
 from .settings import RenderGroundTruth
 
 BACKGROUND = 0.42
-"""Linear grey around the subject: brighter than hair, darker than skin's highlights."""
+"""Linear grey that cameras see around the subject: brighter than hair, darker than skin's highlights."""
+
+FILL = 0.14
+"""Linear grey that lights it from all around: little, or hair loses the shadows that tell its strands apart."""
 
 _LIGHTS = (
     # azimuth and elevation in degrees, edge and distance in subject sizes, share of light
-    (-40.0, 40.0, 1.6, 3.0, 1.0),
-    (65.0, 20.0, 1.6, 3.0, 0.55),
-    (180.0, 50.0, 1.4, 3.0, 0.9),
+    (-40.0, 45.0, 1.2, 3.0, 1.0),
+    (70.0, 25.0, 1.2, 3.0, 0.6),
+    (190.0, 40.0, 1.2, 3.0, 0.5),
 )
-_WATTS = 7.5
+_WATTS = 6.5
 """Of the first light at one metre from a subject of one metre; light falls with the square of the distance."""
 
 
@@ -90,6 +93,13 @@ def _grey_world() -> bpy.types.World:
     tree = versions.use_nodes(world)
     background = tree.nodes.new("ShaderNodeBackground")
     background.inputs["Color"].default_value = (BACKGROUND, BACKGROUND, BACKGROUND, 1.0)
+    fill = tree.nodes.new("ShaderNodeBackground")
+    fill.inputs["Color"].default_value = (FILL, FILL, FILL, 1.0)
+    path = tree.nodes.new("ShaderNodeLightPath")
+    mix = tree.nodes.new("ShaderNodeMixShader")
+    tree.links.new(path.outputs["Is Camera Ray"], mix.inputs[0])
+    tree.links.new(fill.outputs[0], mix.inputs[1])
+    tree.links.new(background.outputs[0], mix.inputs[2])
     output = tree.nodes.new("ShaderNodeOutputWorld")
-    tree.links.new(background.outputs[0], output.inputs["Surface"])
+    tree.links.new(mix.outputs[0], output.inputs["Surface"])
     return world
