@@ -1,7 +1,7 @@
-"""Benches: what Maquette's figures are measured with. `python build.py bench NAME`; no part of the extension.
+"""What Maquette's figures are measured with, and the sample made. `python build.py bench NAME`; not in the zip.
 
 A bench is a module of this package with ``HELP`` (one line), ``add_options(parser)`` and ``run(options)``, entered in
 ``BENCHES``.
 """
 
-BENCHES = {"hair": "bench.hair"}
+BENCHES = {"hair": "bench.hair", "sample": "bench.sample_capture"}

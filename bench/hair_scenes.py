@@ -9,7 +9,7 @@ from pathlib import Path
 
 from backend.errors import CaptureError
 from backend.formats.head import BUILT_IN_HEAD, read_head
-from backend.formats.strands import write_npz
+from backend.formats.strands import Strands, write_npz
 from backend.hair.styles import SCENES, make_hairstyle
 from backend.hair.styles.hairstyle import GENERATOR_VERSION
 from building import environments
@@ -39,22 +39,28 @@ def capture_of(name: str, rendering: Rendering) -> Path:
     print(f"{name}: growing {scene.strands:,} strands", flush=True)
     hair = make_hairstyle(read_head(BUILT_IN_HEAD), scene.style, scene.strands, scene.seed)
     unfinished = folder.with_name(folder.name + ".part")
-    unfinished.mkdir(parents=True, exist_ok=True)
-    strands = unfinished / "strands.npz"
-    write_npz(strands, hair.strands)
-    python = os.environ.get("MAQUETTE_BPY_PYTHON") or environments.blender()
-    print(f"{name}: rendering {rendering.views} views (once; kept in {folder})", flush=True)
+    print(f"{name}: it is kept in {folder}", flush=True)
+    render(name, hair.strands, scene.colour, rendering, unfinished)
+    unfinished.rename(folder)
+    return folder
+
+
+def render(name: str, strands: Strands, colour: tuple, rendering: Rendering, folder: Path) -> None:
+    """Render strands on the built-in head into a capture, in Blender's environment. Raises CaptureError."""
+    print(f"{name}: rendering {rendering.views} views", flush=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / "strands.npz"
+    write_npz(file, strands)
     command = [
-        python, CHECKOUT / "building" / "headless.py", "ground-truth", "--strands", strands, "--head", "built-in",
+        os.environ.get("MAQUETTE_BPY_PYTHON") or environments.blender(),
+        CHECKOUT / "building" / "headless.py", "ground-truth", "--strands", file, "--head", "built-in",
         "--views", rendering.views, "--size", rendering.size, "--samples", rendering.samples, "--seed", rendering.seed,
-        "--hair-colour", ",".join(map(str, scene.colour)), "--no-surface", "--out", unfinished,
+        "--hair-colour", ",".join(map(str, colour)), "--no-surface", "--out", folder,
     ]  # fmt: skip
     done = subprocess.run(list(map(str, command)), stdout=sys.stderr)
     if done.returncode:
-        raise CaptureError(f"The bench scene '{name}' could not be rendered; what the renderer said is above.")
-    strands.unlink()
-    unfinished.rename(folder)
-    return folder
+        raise CaptureError(f"The scene '{name}' could not be rendered; what the renderer said is above.")
+    file.unlink()
 
 
 def _key(name: str, rendering: Rendering) -> str:

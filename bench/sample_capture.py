@@ -1,0 +1,79 @@
+"""Makes assets/sample_capture, the small capture that an artist's first click opens."""
+
+import argparse
+import dataclasses
+import shutil
+import tempfile
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from backend.formats.capture import View, read_capture, write_capture
+from backend.formats.head import BUILT_IN_HEAD, read_head
+from backend.formats.strands import Strands, read_npz
+from backend.hair.styles import STYLES, make_hairstyle
+
+from .hair_scenes import CHECKOUT, Rendering, render
+
+HELP = "Render the sample capture that the extension ships with (under 3 MB, truth included)."
+STRANDS, SEED, COLOUR = 12_000, 7, (0.24, 0.125, 0.06)
+TRUE_STRANDS, TRUE_POINTS = 5000, 48
+GRAIN = 2.0**-14
+"""Metres that true points are rounded to: 0.06 mm, and the zeros compress."""
+QUALITY = 90
+MOST_BYTES = 3_000_000
+
+README = """# Sample capture
+
+{views} views of {size} x {size} pixels of the built-in head with wavy hair by Maquette's own generator, rendered with
+Cycles: synthetic, not a photograph of anybody. Masks as in any capture; `ground_truth/strands.npz` holds {strands:,} of
+the {all:,} true strands. Made by
+
+    python build.py bench sample --views {views} --size {size} --samples {samples}
+"""
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Options of ``bench sample``."""
+    parser.set_defaults(out=CHECKOUT / "assets" / "sample_capture")
+    for name, default in (("views", 16), ("size", 320), ("samples", 48)):
+        parser.add_argument(f"--{name}", type=int, default=default, help=f"Default: {default}.")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Grow, render, and pack what an artist needs of it."""
+    hair = make_hairstyle(read_head(BUILT_IN_HEAD), STYLES["wavy"], STRANDS, SEED)
+    with tempfile.TemporaryDirectory(prefix="maquette-sample-") as folder:
+        rendering = Rendering(options.views, options.size, options.samples)
+        render("sample", hair.strands, COLOUR, rendering, Path(folder) / "capture")
+        pack(Path(folder) / "capture", options.out)
+    words = README.format(
+        views=options.views, size=options.size, samples=options.samples, strands=TRUE_STRANDS, all=STRANDS
+    )
+    (options.out / "README.md").write_text(words, encoding="utf-8")
+    size = sum(path.stat().st_size for path in options.out.rglob("*") if path.is_file())
+    print(f"{options.out}: {size / 1e6:.2f} MB")
+    if size > MOST_BYTES:
+        raise SystemExit(f"That is more than {MOST_BYTES / 1e6:g} MB; take fewer or smaller views.")
+
+
+def pack(source: Path, destination: Path) -> None:
+    """A capture with its truth, small: JPEG pictures, hair and bust masks, and a share of the true strands."""
+    if destination.exists():
+        shutil.rmtree(destination)
+    for part in ("images", "masks/hair", "masks/bust", "ground_truth"):
+        (destination / part).mkdir(parents=True)
+    capture, views = read_capture(source), []
+    for view in capture.views:
+        picture = cv2.imdecode(np.fromfile(view.image, np.uint8), cv2.IMREAD_COLOR)
+        path = destination / "images" / f"{view.name}.jpg"
+        path.write_bytes(cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1].tobytes())
+        for kind in ("hair", "bust"):
+            shutil.copyfile(view.masks[kind], destination / "masks" / kind / f"{view.name}.png")
+        views.append(View(view.name, path, view.camera))
+    write_capture(dataclasses.replace(capture, folder=destination, views=tuple(views)))
+    truth = read_npz(source / "ground_truth" / "strands.npz")
+    chosen = np.sort(np.random.default_rng(0).choice(len(truth), min(TRUE_STRANDS, len(truth)), replace=False))
+    few = Strands.from_array(np.round(truth.subset(chosen).resampled(TRUE_POINTS) / GRAIN) * GRAIN)
+    np.savez_compressed(destination / "ground_truth" / "strands.npz", points=few.points, counts=few.counts)
