@@ -29,8 +29,21 @@ class _Step(_HairPanel):
         return self.layout.column()
 
 
+class MAQUETTE_PT_hair_capture(_Step, bpy.types.Panel):
+    bl_label = "1. Photographs"
+
+    def draw(self, context):
+        column = self.columns()
+        column.prop(context.scene.maquette, "capture")
+        row = column.row(align=True)
+        row.operator("maquette.open_capture", icon="FILE_FOLDER")
+        row.operator("maquette.sample_capture", text="Sample", icon="OUTLINER_OB_CAMERA")
+        if trouble := without_capture(context):
+            column.label(text=trouble, icon="INFO")
+
+
 class MAQUETTE_PT_hair_head(_Step, bpy.types.Panel):
-    bl_label = "Head"
+    bl_label = "2. Head"
 
     def draw(self, context):
         ours, column = context.scene.maquette, self.columns()
@@ -42,11 +55,13 @@ class MAQUETTE_PT_hair_head(_Step, bpy.types.Panel):
                 column.label(text="Hair will grow where the pictures show it", icon="INFO")
         elif not without_capture(context):
             column.label(text="The built-in head will be fitted", icon="INFO")
-        column.operator("maquette.fit_head", icon="USER")
+        row = column.row(align=True)
+        row.operator("maquette.add_head", icon="USER")
+        row.operator("maquette.fit_head", text="Fit to Photographs", icon="SHADING_BBOX")
 
 
 class MAQUETTE_PT_hair_reconstruct(_Step, bpy.types.Panel):
-    bl_label = "Strands"
+    bl_label = "3. Strands"
 
     def draw(self, context):
         ours, column = context.scene.maquette, self.columns()
@@ -55,9 +70,8 @@ class MAQUETTE_PT_hair_reconstruct(_Step, bpy.types.Panel):
         row = column.row()
         row.scale_y = 1.4
         row.operator("maquette.reconstruct_hair", icon="PLAY")
-        if trouble := without_capture(context):
-            column.label(text=trouble, icon="INFO")
         column.separator()
+        column.label(text="Or without photographs:")
         column.operator("maquette.add_hairstyle", icon="OUTLINER_OB_CURVES")
 
 
@@ -75,7 +89,7 @@ class MAQUETTE_PT_hair_more(_HairPanel, bpy.types.Panel):
 
 
 class MAQUETTE_PT_hair_result(_Step, bpy.types.Panel):
-    bl_label = "Groom"
+    bl_label = "4. Groom"
 
     @classmethod
     def poll(cls, context):
@@ -115,6 +129,7 @@ class MAQUETTE_PT_hair_result(_Step, bpy.types.Panel):
 
 classes = (
     MAQUETTE_PT_hair,
+    MAQUETTE_PT_hair_capture,
     MAQUETTE_PT_hair_head,
     MAQUETTE_PT_hair_reconstruct,
     MAQUETTE_PT_hair_more,

@@ -1,0 +1,118 @@
+"""A capture in the scene: its cameras as Blender's cameras, each with its photograph behind it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import bpy
+import numpy as np
+
+from ..backend.formats.capture import Camera, View, read_capture
+from ..backend.formats.undistortion import sample, sampling_positions, undistorted_camera
+from .cameras import add_camera, set_resolution
+
+CAMERA_ROLE, CAPTURE_ROLE = "camera", "capture"
+UNDISTORTED = "undistorted"
+"""Folder in the capture for the pinhole copies of its photographs; Blender's cameras have no distortion."""
+
+
+@dataclass(frozen=True)
+class OpenedCapture:
+    """A capture that is in the scene.
+
+    Attributes:
+        collection: holds its cameras.
+        cameras: in the capture's order.
+        scale_source: where its metres come from.
+        warnings: sentences about views that could not be shown in full.
+    """
+
+    collection: bpy.types.Collection
+    cameras: list[bpy.types.Object]
+    scale_source: str
+    warnings: list[str]
+
+
+def open_capture(context: bpy.types.Context, folder: Path) -> OpenedCapture:
+    """Bring a capture's cameras into the scene and make it the scene's capture. The caller pushes the undo step.
+
+    A capture that is there already is replaced. The scene's resolution becomes that of the first photograph, because
+    a camera of a capture means a picture of a size.
+
+    Raises CaptureError, with the scene as it was.
+    """
+    capture = read_capture(folder)
+    cameras = [undistorted_camera(view.camera) for view in capture.views]
+    collection = _collection(context, capture.folder)
+    things, warnings = [], []
+    for view, camera in zip(capture.views, cameras, strict=True):
+        thing = add_camera(view.name, camera, collection)
+        thing["maquette_role"] = CAMERA_ROLE
+        thing.data.display_size = 0.05
+        warning = _show_photograph(thing, view, camera, capture.folder)
+        if warning:
+            warnings.append(warning)
+        things.append(thing)
+    set_resolution(context.scene, cameras[0])
+    context.scene.camera = things[0]
+    context.scene.maquette.capture = str(capture.folder)
+    return OpenedCapture(collection, things, capture.scale_source, warnings)
+
+
+def _collection(context: bpy.types.Context, folder: Path) -> bpy.types.Collection:
+    """An empty collection for the capture of a folder."""
+    for collection in context.scene.collection.children_recursive:
+        if collection.get("maquette_capture") == str(folder):
+            for thing in [o for o in collection.objects if o.get("maquette_role") == CAMERA_ROLE]:
+                data = thing.data
+                bpy.data.objects.remove(thing)
+                if not data.users:
+                    bpy.data.cameras.remove(data)
+            return collection
+    collection = bpy.data.collections.new(f"Capture {folder.name}")
+    collection["maquette_role"], collection["maquette_capture"] = CAPTURE_ROLE, str(folder)
+    context.scene.collection.children.link(collection)
+    return collection
+
+
+def _show_photograph(thing: bpy.types.Object, view: View, camera: Camera, folder: Path) -> str:
+    """Put a view's photograph behind its camera; a sentence where that cannot be done."""
+    try:
+        image = bpy.data.images.load(str(view.image), check_existing=True)
+        if view.camera.distortion:
+            image = _undistorted_copy(image, view, camera, folder)
+    except RuntimeError:
+        return f"The photograph {view.image.name} cannot be read."
+    thing.data.show_background_images = True
+    background = thing.data.background_images.new()
+    background.image = image
+    background.alpha = 1.0
+    background.display_depth = "BACK"
+    background.frame_method = "STRETCH"
+    return ""
+
+
+def _undistorted_copy(image: bpy.types.Image, view: View, camera: Camera, folder: Path) -> bpy.types.Image:
+    """The pinhole picture of a photograph, kept in the capture; packed into the file where that cannot be written."""
+    path = folder / UNDISTORTED / f"{view.name}.png"
+    if path.is_file() and path.stat().st_mtime >= view.image.stat().st_mtime:
+        return bpy.data.images.load(str(path), check_existing=True)
+    width, height = image.size
+    if not width:
+        raise RuntimeError(f"{view.image} has no pixels")
+    pixels = np.empty((height, width, 4), np.float32)
+    image.pixels.foreach_get(pixels.ravel())
+    # Blender's rows go upwards; a picture of another size than its camera says is sampled in its own pixels.
+    x, y = sampling_positions(view.camera, camera)
+    x, y = x * (width / view.camera.width), y * (height / view.camera.height)
+    straight = sample(pixels[::-1], x, y)[::-1].astype(np.float32)
+    copy = bpy.data.images.new(f"{view.name} undistorted", camera.width, camera.height, alpha=False)
+    copy.colorspace_settings.name = image.colorspace_settings.name
+    copy.pixels.foreach_set(np.ascontiguousarray(straight).ravel())
+    copy.file_format = "PNG"
+    try:
+        path.parent.mkdir(exist_ok=True)
+        copy.filepath_raw = str(path)
+        copy.save()
+    except (OSError, RuntimeError):
+        copy.pack()
+    return copy

@@ -1,0 +1,73 @@
+"""Open Capture, and Sample Capture, which opens the one that comes with the extension."""
+
+from pathlib import Path
+
+import bpy
+
+from ..addon.captures import open_capture
+from ..backend.errors import MaquetteError
+
+SAMPLE_CAPTURE = Path(__file__).resolve().parents[1] / "assets" / "sample_capture"
+
+
+def open_and_report(operator: bpy.types.Operator, context: bpy.types.Context, folder: Path) -> set[str]:
+    """Open a capture for an operator, and say what came of it."""
+    try:
+        opened = open_capture(context, folder)
+    except MaquetteError as error:
+        operator.report({"ERROR"}, str(error))
+        return {"CANCELLED"}
+    if opened.warnings:
+        more = f" ({len(opened.warnings)} such)" if len(opened.warnings) > 1 else ""
+        operator.report({"WARNING"}, opened.warnings[0] + more)
+    scale = {"assumed": "; its scale is assumed, so its metres may not be real"}.get(opened.scale_source, "")
+    operator.report({"INFO"}, f"{len(opened.cameras)} views of {folder.name}{scale}")
+    return {"FINISHED"}
+
+
+class MAQUETTE_OT_open_capture(bpy.types.Operator):
+    bl_idname = "maquette.open_capture"
+    bl_label = "Open Capture"
+    bl_description = "Bring a capture's cameras and photographs into the scene: a folder with transforms.json and masks"
+    bl_options = {"REGISTER", "UNDO"}
+
+    directory: bpy.props.StringProperty(name="Folder", subtype="DIR_PATH", options={"SKIP_SAVE"})
+    filter_folder: bpy.props.BoolProperty(default=True, options={"HIDDEN"})
+    filter_glob: bpy.props.StringProperty(default="transforms.json", options={"HIDDEN"})
+
+    @classmethod
+    def poll(cls, context):
+        if context.mode != "OBJECT":
+            cls.poll_message_set("Leave this mode first; captures are opened in Object Mode")
+            return False
+        return True
+
+    def invoke(self, context, event):
+        context.window_manager.fileselect_add(self)
+        return {"RUNNING_MODAL"}
+
+    def execute(self, context):
+        if not self.directory:
+            self.report({"ERROR"}, "Choose the folder of a capture.")
+            return {"CANCELLED"}
+        return open_and_report(self, context, Path(bpy.path.abspath(self.directory)))
+
+
+class MAQUETTE_OT_sample_capture(bpy.types.Operator):
+    bl_idname = "maquette.sample_capture"
+    bl_label = "Sample Capture"
+    bl_description = "Open the small rendered capture that comes with Maquette, to try everything at once"
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context):
+        if not (SAMPLE_CAPTURE / "transforms.json").is_file():
+            cls.poll_message_set("This build of Maquette comes without its sample capture")
+            return False
+        return MAQUETTE_OT_open_capture.poll.__func__(cls, context)
+
+    def execute(self, context):
+        return open_and_report(self, context, SAMPLE_CAPTURE)
+
+
+classes = (MAQUETTE_OT_open_capture, MAQUETTE_OT_sample_capture)
