@@ -1,5 +1,7 @@
 """How a job looks in a panel."""
 
+import textwrap
+
 from ..backend.protocol import in_words
 from .job_record import JobRecord, State
 
@@ -33,3 +35,16 @@ def draw_progress(layout, job: JobRecord) -> None:
     row.operator("maquette.cancel_job", text="Cancel", icon="X").job = job.id
     if job.state is State.STOPPING or job.message.startswith("No sign of life"):
         row.operator("maquette.force_stop_job", text="Force Stop", icon="CANCEL").job = job.id
+
+
+def draw_sentence(layout, context, sentence: str, icon: str = "NONE") -> None:
+    """A sentence in lines that fit the region."""
+    # About seven pixels a letter at a scale of one, and margins; background mode has neither region nor scale.
+    width = context.region.width if context.region else 240
+    letters = max(int(0.85 * width / (7 * (context.preferences.system.ui_scale or 1.0))) - 3, 20)
+    column = layout.column(align=True)
+    for number, line in enumerate(textwrap.wrap(sentence, letters) or [""]):
+        if icon == "NONE":
+            column.label(text=line)
+        else:
+            column.label(text=line, icon=icon if number == 0 else "BLANK1")

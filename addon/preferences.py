@@ -1,11 +1,9 @@
 """Maquette's preferences: the backend and the places of things."""
 
-import textwrap
-
 import bpy
 
 from . import backend_check, job_places, jobs
-from .job_drawing import draw_progress
+from .job_drawing import draw_progress, draw_sentence
 
 
 class MaquettePreferences(bpy.types.AddonPreferences):
@@ -73,12 +71,12 @@ class MaquettePreferences(bpy.types.AddonPreferences):
         if self.backend_source == "EXISTING":
             layout.prop(self, "existing_python")
         else:
-            self._draw_own(layout)
-        self._draw_found(layout)
+            self._draw_own(layout, context)
+        self._draw_found(layout, context)
         layout.separator()
         layout.prop(self, "job_place", placeholder=str(job_places.jobs()))
 
-    def _draw_own(self, layout):
+    def _draw_own(self, layout, context):
         layout.row().prop(self, "base_source", expand=True)
         if self.base_source == "OTHER":
             layout.prop(self, "base_python")
@@ -101,29 +99,17 @@ class MaquettePreferences(bpy.types.AddonPreferences):
         else:
             row.operator("maquette.set_up_backend", icon="IMPORT")
         if job is not None and job.state.resumable:
-            _draw_sentence(layout, job.message, "ERROR")
+            draw_sentence(layout, context, job.message, "ERROR")
             row = layout.row(align=True)
             row.operator("maquette.show_job_log", icon="TEXT").job = job.id
 
-    def _draw_found(self, layout):
+    def _draw_found(self, layout, context):
         if problem := job_places.problem():
-            _draw_sentence(layout, problem, "INFO")
+            draw_sentence(layout, context, problem, "INFO")
             return
         layout.operator("maquette.check_backend", icon="VIEWZOOM")
         for sentence, icon in backend_check.found():
-            _draw_sentence(layout, sentence, icon)
-
-
-def _draw_sentence(layout, sentence: str, icon: str) -> None:
-    """A sentence in lines that fit a narrow panel."""
-    column = layout.column(align=True)
-    for number, line in enumerate(wrapped(sentence, 90)):
-        column.label(text=line, icon=icon if number == 0 else "BLANK1")
-
-
-def wrapped(sentence: str, width: int) -> list[str]:
-    """The sentence in lines of at most ``width`` letters, cut at spaces where there are any."""
-    return textwrap.wrap(sentence, width) or [""]
+            draw_sentence(layout, context, sentence, icon)
 
 
 def active_jobs() -> bool:

@@ -3,9 +3,8 @@
 import bpy
 
 from ..addon import job_places, jobs
-from ..addon.job_drawing import ICONS, draw_progress
+from ..addon.job_drawing import ICONS, draw_progress, draw_sentence
 from ..addon.job_record import State
-from ..addon.preferences import wrapped
 
 MOST_SHOWN = 12
 LINES_OF_LOG = 3
@@ -22,7 +21,7 @@ class MAQUETTE_PT_jobs(bpy.types.Panel):
     def draw(self, context):
         layout = self.layout
         if problem := job_places.problem():
-            _draw_sentence(layout, problem, context)
+            draw_sentence(layout, context, problem)
             button = layout.operator("preferences.addon_show", text="Open Preferences", icon="PREFERENCES")
             button.module = job_places.EXTENSION
         records = jobs.all_jobs()
@@ -46,7 +45,7 @@ def draw_job(layout, record, context) -> None:
     else:
         row.operator("maquette.remove_job", text="", icon="TRASH").job = record.id
         if record.message:
-            _draw_sentence(layout, record.message, context)
+            draw_sentence(layout, context, record.message)
         for line in record.tail[-LINES_OF_LOG:]:
             row = layout.row()
             row.active = False
@@ -56,19 +55,7 @@ def draw_job(layout, record, context) -> None:
         elif record.state.resumable:
             layout.operator("maquette.resume_job", text="Resume", icon="PLAY").job = record.id
     for warning in record.warnings[-3:]:
-        _draw_sentence(layout, warning, context, icon="INFO")
-
-
-def _draw_sentence(layout, sentence: str, context, icon: str = "NONE") -> None:
-    # About seven pixels a letter at a scale of one, whatever the sidebar's width is.
-    width = context.region.width if context.region else 240
-    letters = max(int(width / (7 * (context.preferences.system.ui_scale or 1.0))) - 4, 20)
-    column = layout.column(align=True)
-    for number, line in enumerate(wrapped(sentence, letters)):
-        if icon == "NONE":
-            column.label(text=line)
-        else:
-            column.label(text=line, icon=icon if number == 0 else "BLANK1")
+        draw_sentence(layout, context, warning, icon="INFO")
 
 
 classes = (MAQUETTE_PT_jobs,)
