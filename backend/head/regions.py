@@ -119,8 +119,8 @@ def landmarks(template: Template, vertices: np.ndarray, faces: np.ndarray) -> di
     hidden = np.zeros(len(vertices), bool)
     for name, first in (("left_eye", 5), ("right_eye", 5), ("mouth", 5)):
         hidden[template.rings[name][first:]] = True
-    for ball in template.eyeballs.values():
-        hidden[ball] = True
+    for part in (*template.eyeballs.values(), template.rings["left_ear"], template.rings["right_ear"]):
+        hidden[part] = True
     outer = np.flatnonzero(~hidden[faces].any(axis=1))
     triangles = vertices[faces[outer]]
     targets = landmark_targets()

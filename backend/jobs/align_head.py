@@ -1,0 +1,36 @@
+"""A head laid into a capture by silhouettes."""
+
+import numpy as np
+
+from ..capture.images import load_views
+from ..contract import AlignHead
+from ..formats.capture import read_capture
+from ..formats.head import BUILT_IN_HEAD, read_head, write_head
+from ..hair.views import HairView
+from ..head.align import FINE_VIEWS, fit_pose
+from ..protocol import Reporter
+
+
+def run(request: AlignHead, reporter: Reporter) -> dict:
+    """Write head.npz, the head in the capture's frame, to the job's folder.
+
+    The result's ``matrix`` is the (4, 4) similarity, row by row, that takes the head as it was given to its place.
+    """
+    head = read_head(request.head or BUILT_IN_HEAD)
+    capture = read_capture(request.capture)
+    reporter.stage("Reading the photographs", min(FINE_VIEWS, len(capture.views)))
+    loaded = load_views(
+        capture, FINE_VIEWS, largest_side=512, warn=reporter.warning, tick=lambda done, total: reporter.step()
+    )
+    reporter.stage("Laying the head into them", 4)
+    alignment = fit_pose(head, [HairView.from_loaded(view) for view in loaded], reporter)
+    if alignment.reason:
+        reporter.warning(alignment.reason)
+    write_head(reporter.folder / "head.npz", head.transformed(alignment.matrix))
+    return {
+        "head": "head.npz",
+        "matrix": np.asarray(alignment.matrix).tolist(),
+        "overlap": round(alignment.overlap, 4),
+        "outline_error": round(alignment.outline_error, 3),
+        "ambiguous": alignment.ambiguous,
+    }
