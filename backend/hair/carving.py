@@ -66,7 +66,7 @@ def chosen_depth(agreement: np.ndarray, around, config: ShellConfig) -> np.ndarr
         agreement = 0.5 * agreement + 0.5 * (around @ agreement)
     gain = agreement - agreement[:, :1]
     # Only a gain that stands out moves the surface: combed hair agrees at every depth.
-    sharp = np.exp((gain - 0.004 * np.arange(gain.shape[1])) / 0.01)
+    sharp = np.exp((gain - 0.02 * np.arange(gain.shape[1])) / 0.01)
     depth = (sharp * np.arange(gain.shape[1])).sum(1) / sharp.sum(1) * config.depth_step
     for _ in range(config.depth_rounds):
         depth = 0.5 * depth + 0.5 * (around @ depth)

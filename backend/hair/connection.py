@@ -132,16 +132,20 @@ def cover(
     medium: Medium,
     config: GrowthConfig,
     most: int,
+    inset: float,
     rng: np.random.Generator,
     reporter: Reporter,
     rounds: int = 3,
 ) -> tuple[np.ndarray, Roots]:
     """Strands (M, L, 3) and their roots with uncovered hair connected, at most ``most`` of them.
 
+    Args:
+        inset: metres under the shell at which uncovered hair is looked for.
+
     Connected strands replace grown ones drawn at random where the number would be exceeded.
     """
     sure = shell.weights.numpy() > 0.05
-    candidates = shell.points.numpy()[sure]
+    candidates = (shell.points - inset * shell.normals).numpy()[sure]
     allowed = int(config.connected_share * most)
     added, hosts = [], []
     everything = strands

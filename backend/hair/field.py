@@ -49,6 +49,13 @@ class DirectionField:
         return torch.from_numpy(volume.reshape(6, *self.grid.shape))
 
 
+def hair_nodes(volumes: Volumes) -> np.ndarray:
+    """(N,) flat indices of the nodes that hold hair, with one layer around them to read between."""
+    spacing = volumes.grid.spacing
+    near = (volumes.hair < spacing) & (volumes.head > -1.5 * spacing)
+    return np.flatnonzero(near.numpy().reshape(-1))
+
+
 def node_laplacian(nodes: np.ndarray, shape: tuple[int, int, int]) -> sparse.csr_matrix:
     """(N, N) float32: the graph Laplacian of the six-neighbours among the given flat indices."""
     number = np.full(int(np.prod(shape)), -1, np.int32)
@@ -108,9 +115,7 @@ def diffuse(
     scalp's normals (S, 3) at points (S, 3) are weak data. A direction is the eigenvector of the greatest eigenvalue.
     """
     grid = volumes.grid
-    # One layer of nodes around the hair, so that reading between nodes finds directions up to the surface.
-    near = (volumes.hair < grid.spacing) & (volumes.head > -1.5 * grid.spacing)
-    nodes = np.flatnonzero(near.numpy().reshape(-1))
+    nodes = hair_nodes(volumes)
     number = np.full(grid.size, -1, np.int64)
     number[nodes] = np.arange(len(nodes))
     weight = np.zeros(len(nodes))

@@ -1,6 +1,6 @@
 """Strands traced through the direction field, all at once."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ class Medium:
         vectors: (3, X, Y, Z) signed directions.
         surfaces: (2, X, Y, Z) metres to hair and head.
         slopes: (6, X, Y, Z) their gradients.
+        inset: metres by which strands are drawn inside the hair's surface, but not ended there.
     """
 
     grid: Grid
@@ -30,6 +31,7 @@ class Medium:
     vectors: torch.Tensor
     surfaces: torch.Tensor
     slopes: torch.Tensor
+    inset: float = 0.0
 
     @classmethod
     def of(cls, field: DirectionField, volumes: Volumes, device: torch.device) -> "Medium":
@@ -39,6 +41,12 @@ class Medium:
         surfaces = torch.stack([volumes.hair, volumes.head])
         parts = (field.tensors(), field.vectors(), surfaces, slopes)
         return cls(volumes.grid, *(part.to(device) for part in parts))
+
+    def drawn_in(self, inset: float) -> "Medium":
+        """The same medium with the hair's surface drawn in by so many metres in all."""
+        further = torch.tensor([inset - self.inset, 0.0], device=self.surfaces.device)
+        surfaces = self.surfaces + further.reshape(2, 1, 1, 1)
+        return replace(self, surfaces=surfaces, inset=inset)
 
     def along(self, points: torch.Tensor, previous: torch.Tensor) -> torch.Tensor:
         """(N, 3) the field's unit directions at points (N, 3), on the side of the previous directions (N, 3).
@@ -134,7 +142,7 @@ def trace(
             keep = ~out | (leaving < 0.75) | young
             slide = torch.where(out & (not young), surfaces[:, 0].clamp(max=config.step), 0.0)
             there = there - slide[:, None] * hair_slope
-            keep &= (surfaces[:, 0] < 2 * config.step) | young
+            keep &= (surfaces[:, 0] < 2 * config.step + medium.inset) | young
         deep = (config.head_gap - surfaces[:, 1]).clamp(min=0)
         there = there + deep[:, None] * head_slope
         moved = there - here

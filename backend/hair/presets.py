@@ -82,10 +82,44 @@ class FieldConfig:
     """Weight of the scalp's normal near the roots."""
     iterations: int = 60
     """Conjugate gradient steps."""
+    axis_gravity: float = 0.6
+    """Weight of down against away from the scalp, for the axes of curls."""
+    axis_reach: float = 0.025
+    """Metres under the hair's surface from which axes turn level with it."""
+    axis_smooth: float = 0.008
+    """Metres over which axes are smoothed."""
     gravity: float = 0.15
     """Pull downwards in the choice of the root-to-tip sign."""
     sign_rounds: int = 60
     """Rounds in which neighbours agree on the sign."""
+
+
+@dataclass(frozen=True)
+class CurlConfig:
+    """Curls measured in the pictures and wound about the strands' axes (curls.py)."""
+
+    step: float = 0.0015
+    """Metres between the places along an axis at which the lean is compared."""
+    shortest_pitch: float = 0.010
+    """Metres; shorter turns are frizz, which pictures of this size do not resolve."""
+    longest_pitch: float = 0.072
+    """Metres; longer waves are followed by the direction field itself."""
+    points: int = 8000
+    """Places on the shell from which axes are followed."""
+    regularity: float = 0.12
+    """Depth of the correlation's trough from which hair counts as curly."""
+    steepness: float = 0.5
+    """Tangent of the lean from which hair counts as curly."""
+    onset: float = 1.5
+    """Turns over which a curl reaches its full radius, from the root."""
+    strands_per_lock: int = 8
+    """Strands that wind together."""
+    loose: float = 0.5
+    """Radians by which strands of one lock differ in phase."""
+    spread: float = 0.06
+    """Share by which locks differ in radius and pitch."""
+    inset: float = 0.7
+    """Radii by which axes stay inside the hair's surface."""
 
 
 @dataclass(frozen=True)
@@ -161,6 +195,7 @@ class Preset:
     volume: VolumeConfig = dataclasses.field(default_factory=VolumeConfig)
     shell: ShellConfig = dataclasses.field(default_factory=ShellConfig)
     field: FieldConfig = dataclasses.field(default_factory=FieldConfig)
+    curls: CurlConfig = dataclasses.field(default_factory=CurlConfig)
     growth: GrowthConfig = dataclasses.field(default_factory=GrowthConfig)
     refine: RefineConfig = dataclasses.field(default_factory=RefineConfig)
 

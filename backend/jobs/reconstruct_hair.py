@@ -6,6 +6,7 @@ Each step is one module of backend/hair; this file reads as the method section. 
 opened.
 """
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from ..formats.head import BUILT_IN_HEAD, Head, read_head, write_head
 from ..formats.job_folder import write_json
 from ..formats.strands import Strands, write_npz
 from ..geometry.surface import Surface
-from ..hair import carving, connection, field, growth, hull, orientation, refine, roots, shell, sign, visibility
+from ..hair import carving, connection, curls, field, growth, hull, orientation, refine, roots, shell, sign, visibility
 from ..hair.colour import strand_colours
 from ..hair.presets import PRESETS, Preset
 from ..hair.report import StageClock, peak_memory_mb, write_losses, write_orientation
@@ -32,7 +33,8 @@ STAGES = ("hull", "shell", "growth", "connection", "all")
 
 - hull: volume from the masks alone, directions by plain closed form on its surface, strands that follow the field.
 - shell: the pictures move the surface to where their lines agree, and directions are voted for by views and neighbours.
-- growth: strands with inertia that slide along hair and head instead of leaving, forgiven at the hairline.
+- growth: strands with inertia that slide along hair and head instead of leaving, forgiven at the hairline; curls, where
+  the pictures show them, wind about axes.
 - connection: hair that no strand reached is traced and led back to the scalp.
 - all: refinement by gradient descent on the strands.
 """
@@ -83,37 +85,59 @@ def run(request: ReconstructHair, reporter: Reporter) -> dict:
     reporter.step()
     visible = _shell(volumes, seen, preset, robust=last >= STAGES.index("shell"), reporter=reporter)
 
-    clock.stage("field", "Carrying directions through the hair", 2)
+    clock.stage("field", "Carrying directions through the hair", 3)
     scalp = roots.scalp_faces(head, skull, volumes)
     rooted = roots.spread_roots(skull, scalp, request.strands, request.seed)
-    directions = field.diffuse(visible, volumes, rooted.points, rooted.normals, preset.field, reporter)
+    winding, medium = None, None
+    if last >= STAGES.index("growth"):
+        winding, medium = _curls(volumes, rooted, visible, seen, preset, device, rng, reporter)
     reporter.step()
-    sign.sign_field(directions, rooted.points, preset.field, reporter)
-    reporter.step()
-    medium = growth.Medium.of(directions, volumes, device)
+    if winding is None:
+        directions = field.diffuse(visible, volumes, rooted.points, rooted.normals, preset.field, reporter)
+        reporter.step()
+        sign.sign_field(directions, volumes, rooted.points, preset.field, reporter)
+        reporter.step()
+        medium = growth.Medium.of(directions, volumes, device)
 
     clock.stage("growth", "Growing strands")
     plain = last < STAGES.index("growth")
     traces = growth.grow(rooted, medium, preset.growth, reporter, plain=plain)
     grown = _long_enough(traces, preset)
     strands, rooted = traces.subset(grown).resampled(request.points), rooted.subset(grown)
-    _preview(strands, "growth", reporter)
+    depths = seen.depths(volumes)
+
+    def wound(axes: np.ndarray) -> np.ndarray:
+        if winding is None:
+            return axes
+        return curls.wind(axes, winding, preset.curls, np.random.default_rng(request.seed))
+
+    _preview(wound(strands), "growth", reporter)
 
     if last >= STAGES.index("connection"):
         clock.stage("connection", "Connecting the hair that no strand reached", 3)
+        inset = preset.curls.inset * winding.radius if winding else 0.0
         strands, rooted = connection.cover(
-            strands, rooted, visible, medium, preset.growth, request.strands, rng, reporter
+            strands, rooted, visible, medium, preset.growth, request.strands, inset, rng, reporter
         )
+    if winding is not None:
+        clock.stage("curls", "Winding the curls")
+        strands = wound(strands)
+    strands = refine.keep_out_of_head(strands, skull, preset.growth.head_gap)
+    if last >= STAGES.index("connection"):
         _preview(strands, "connection", reporter)
 
-    strands = refine.keep_out_of_head(strands, skull, preset.growth.head_gap)
     history: list[dict[str, float]] = []
-    depths = seen.depths(volumes)
     if last >= STAGES.index("all") and preset.refine.steps:
         clock.stage("refinement", "Fitting the strands to the photographs", preset.refine.steps)
         pictures = refine.Pictures.of(views, maps, depths, device)
+        fit = preset.refine
+        if winding is not None:
+            # The field knows only the axes of curls, and pictures do not tell one turn from the next: what is left to
+            # fit is where the hair is.
+            fit = dataclasses.replace(fit, orientation=0.0, image_orientation=0.0)
+            medium = medium.drawn_in(0.0)
         strands, history = refine.refine(
-            strands, medium, visible, pictures, preset.volume.visible, preset.refine, request.seed, reporter,
+            strands, medium, visible, pictures, preset.volume.visible, fit, request.seed, reporter,
             preview=lambda now: _preview(now, "refinement", reporter, keep=False),
         )  # fmt: skip
         strands = refine.keep_out_of_head(strands, skull, preset.growth.head_gap)
@@ -186,6 +210,33 @@ def _shell(volumes: hull.Volumes, seen: _Seen, preset: Preset, robust: bool, rep
         directions, weights = shell.plain_directions(lines)
     reporter.step()
     return shell.Shell(points, normals, around, directions, weights)
+
+
+def _curls(
+    volumes: hull.Volumes,
+    rooted: roots.Roots,
+    visible: shell.Shell,
+    seen: _Seen,
+    preset: Preset,
+    device: torch.device,
+    rng: np.random.Generator,
+    reporter: Reporter,
+) -> tuple[curls.Curls | None, growth.Medium | None]:
+    """The curls that the pictures show, and the medium of their axes; None for hair without."""
+    # Axes bend no faster than a curl is wide, so every second node carries them.
+    coarse = volumes.coarser()
+    medium = growth.Medium.of(curls.axis_field(coarse, rooted.points, preset.field, reporter), coarse, device)
+    sure = np.flatnonzero(visible.weights.numpy() > 0.02)
+    places = visible.points[rng.permutation(sure)[: preset.curls.points]]
+    depths = seen.depths(volumes)
+    found, _ = curls.measure(
+        places, medium, seen.views, seen.maps, depths, preset.volume.visible, preset.curls, reporter
+    )
+    if found is None:
+        return None, None
+    reporter.log(f"Curls of {1000 * found.radius:.1f} mm radius and {1000 * found.pitch:.0f} mm pitch.")
+    # Axes keep within the hair's surface by most of a radius, so that the curls fill it.
+    return found, medium.drawn_in(preset.curls.inset * found.radius)
 
 
 def _long_enough(traces: growth.Traces, preset: Preset) -> np.ndarray:
