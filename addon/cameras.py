@@ -52,12 +52,12 @@ def set_resolution(scene: bpy.types.Scene, camera: Camera) -> None:
     render.pixel_aspect_y = max(1.0, camera.fx / camera.fy)
 
 
-def intrinsics_of(thing: bpy.types.Object) -> dict | None:
-    """Picture size and intrinsics of a camera object that came from a capture, or None for any other."""
+def camera_of_capture(thing: bpy.types.Object) -> Camera | None:
+    """The camera that an object was made from, where the object stands now; None for an artist's own camera."""
     try:
         values = json.loads(thing.get(_INTRINSICS, "null"))
-        return values and {key: values[key] for key in ("width", "height", "fx", "fy", "cx", "cy")}
-    except (ValueError, KeyError, TypeError):
+        return values and Camera(camera_to_world=np.array(thing.matrix_world.normalized()), **values)
+    except (ValueError, TypeError):
         return None  # somebody else's property under our name
 
 

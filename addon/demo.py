@@ -10,6 +10,7 @@ from pathlib import Path
 import bpy
 import numpy as np
 
+from ..backend.contract import RenderGroundTruth
 from ..backend.errors import MaquetteError, RequestError
 from ..backend.formats.capture import Camera, Capture
 from ..backend.formats.head import BUILT_IN_HEAD, read_head, write_head
@@ -18,7 +19,6 @@ from ..backend.formats.strands import read_npz
 from . import cameras, groom
 from .ground_truth.orbit import orbit_cameras
 from .ground_truth.render import Subject, render_ground_truth
-from .ground_truth.settings import RenderGroundTruth
 from .heads import add_head
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -11,6 +11,9 @@ from ..backend import contract
 from ..backend.errors import Cancelled, MaquetteError, RequestError
 from ..backend.protocol import Event, Reporter
 
+_SETTINGS = ("views", "size", "samples", "seed", "denoise", "surface")
+"""Of a ground truth, that mean something without a scene."""
+
 
 def main(arguments: list[str]) -> int:
     """Run a subcommand. Returns the exit code: 0, 1 (a fault of ours), 2 (a sentence for the caller), 130 (stopped)."""
@@ -43,13 +46,13 @@ def ground_truth(arguments: list[str]) -> None:
     """``ground-truth``: render a capture with its truth from files."""
     import bpy
 
+    from .ground_truth.files import Files
     from .ground_truth.from_files import load_subject
     from .ground_truth.render import Subject, render_ground_truth
-    from .ground_truth.settings import Files, RenderGroundTruth
 
-    options = _ground_truth_options(RenderGroundTruth).parse_args(arguments)
-    values = {field.name: getattr(options, field.name) for field in dataclasses.fields(RenderGroundTruth)}
-    settings = contract.check(RenderGroundTruth, values)
+    options = _ground_truth_options().parse_args(arguments)
+    values = {name: getattr(options, name) for name in _SETTINGS}
+    settings = contract.check(contract.RenderGroundTruth, values)
     files = Files(options.strands, options.head, options.unit, options.up, _colour(options.hair_colour))
     bpy.ops.wm.read_factory_settings(use_empty=True)
     hair, head = load_subject(files, settings.seed)
@@ -59,7 +62,7 @@ def ground_truth(arguments: list[str]) -> None:
     print(f"Capture in {options.out}")
 
 
-def _ground_truth_options(settings: type) -> argparse.ArgumentParser:
+def _ground_truth_options() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="ground-truth",
         description="Render pictures of hair and a head, with masks, depth, labels, landmarks and the truth.",
@@ -71,8 +74,8 @@ def _ground_truth_options(settings: type) -> argparse.ArgumentParser:
     parser.add_argument("--up", choices=("Z", "Y"), default="Z", help="Axis that points up in them. Default: Z.")
     parser.add_argument("--hair-colour", metavar="R,G,B", help="Linear Rec. 709, each from 0 to 1. Default: brown.")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="The capture's folder.")
-    for field in dataclasses.fields(settings):
-        if field.name == "lighting":
+    for field in dataclasses.fields(contract.RenderGroundTruth):
+        if field.name not in _SETTINGS:
             continue
         about = f"{field.metadata['help']} Default: {field.default}."
         option = "--" + field.name.replace("_", "-")
@@ -80,7 +83,6 @@ def _ground_truth_options(settings: type) -> argparse.ArgumentParser:
             parser.add_argument(option, action=argparse.BooleanOptionalAction, default=field.default, help=about)
         else:
             parser.add_argument(option, type=type(field.default), default=field.default, help=about)
-    parser.set_defaults(lighting="studio")
     return parser
 
 

@@ -6,11 +6,18 @@ from pathlib import Path
 
 import bpy
 
+from ..backend.contract import BLENDER_REQUESTS
 from ..backend.errors import EnvironmentTrouble
 from .backend_environment import BackendEnvironment, check_python, check_version
+from .job_queue import backend_command
+from .job_record import JobRecord
 
 EXTENSION = __package__.rpartition(".")[0]
 """Name of the extension's package, under which Blender keeps its preferences."""
+
+
+SCENE_FILE = "scene.blend"
+"""In a job's folder: the copy of the file that a Blender without a window works on."""
 
 
 def preferences():
@@ -48,6 +55,8 @@ def python(kind: str, ask: bool = True) -> str:
     takes a moment the first time. Raises EnvironmentTrouble if there is none."""
     if kind == "set-up-backend":
         return str(base_python())
+    if kind in BLENDER_REQUESTS:
+        return bpy.app.binary_path
     if named := os.environ.get("MAQUETTE_BACKEND_PYTHON"):
         return named
     chosen = preferences()
@@ -60,6 +69,15 @@ def python(kind: str, ask: bool = True) -> str:
     if problem := environment.problem():
         raise EnvironmentTrouble(problem)
     return str(environment.python)
+
+
+def command(record: JobRecord) -> list[str]:
+    """What to run for a job: the backend, or this Blender without a window on the copy of the file in its folder."""
+    if record.kind not in BLENDER_REQUESTS:
+        return backend_command(record)
+    module = f"{EXTENSION}.addon.blender_job"
+    start = f"import importlib; importlib.import_module({module!r}).main({str(record.folder)!r}, {record.detached})"
+    return [record.python, "--background", str(record.folder / SCENE_FILE), "--python-expr", start]
 
 
 def base_python() -> Path:

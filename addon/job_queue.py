@@ -23,6 +23,11 @@ SECONDS_BETWEEN_SEARCHES = 10.0
 MOST_WARNINGS = 20
 
 
+def backend_command(record: JobRecord) -> list[str]:
+    """How the backend is told to do a job."""
+    return [record.python, "-m", "backend", "job", str(record.folder), *["--detached"] * record.detached]
+
+
 class JobQueue:
     """All jobs of one Blender.
 
@@ -32,13 +37,21 @@ class JobQueue:
         previews: (record, name, path) that arrived since the list was last emptied.
     """
 
-    def __init__(self, place: Path, cache: Path, python: Callable[[str], str]):
+    def __init__(
+        self,
+        place: Path,
+        cache: Path,
+        python: Callable[[str], str],
+        command: Callable[[JobRecord], list[str]] = backend_command,
+    ):
         """
         Args:
             place: folder that job folders are made in.
             cache: folder for compiled Python files.
             python: interpreter for a request of that kind; raises MaquetteError when there is none.
+            command: what to run for a job.
         """
+        self.command = command
         self.place, self.cache, self.python = Path(place), Path(cache), python
         self.records: dict[str, JobRecord] = {}
         self.previews: list[tuple[JobRecord, str, Path]] = []
@@ -216,10 +229,10 @@ class JobQueue:
                 record.message = "Waits for the job before it."
 
     def _start(self, record: JobRecord) -> None:
-        command = [record.python, "-m", "backend", "job", str(record.folder)]
+        command = self.command(record)
         try:
             self._workers[record.id] = Worker(
-                command + ["--detached"] * record.detached,
+                command,
                 folder=record.folder,
                 log=record.files.log,
                 cache=self.cache,

@@ -139,7 +139,7 @@ def queue() -> JobQueue:
         _queue.close()
         _queue = None
     if _queue is None:
-        _queue = JobQueue(place, cache, job_places.python)
+        _queue = JobQueue(place, cache, job_places.python, job_places.command)
         _queue.find()
     return _queue
 

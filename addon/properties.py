@@ -4,6 +4,7 @@ import bpy
 
 from ..backend.contract import MakeHairstyle, ReconstructHair
 from .evaluation import MaquetteEvaluation
+from .ground_truth_properties import MaquetteGroundTruth
 from .settings import property_of
 
 
@@ -55,6 +56,7 @@ class MaquetteScene(bpy.types.PropertyGroup):
         default="scalp",
     )
     hair: bpy.props.PointerProperty(type=MaquetteHair)
+    ground_truth: bpy.props.PointerProperty(type=MaquetteGroundTruth)
     evaluation: bpy.props.PointerProperty(type=MaquetteEvaluation)
 
 

@@ -125,7 +125,9 @@ class EvaluateStrands(Request):
     truth: Path = setting("Strands that are true.", positional=True)
     points: int = setting("Points a strand is resampled to, on both sides.", 100, minimum=2, maximum=1000)
     seed: int = setting("Seed of the choice of strands where there are too many.", 0, minimum=0)
-    maximum_points: int = setting("Most points asked on a side; beyond it a random choice of strands is.", 1_000_000, minimum=1000)
+    maximum_points: int = setting(
+        "Most points asked on a side; beyond it a random choice of strands is.", 1_000_000, minimum=1000
+    )
 
 
 @dataclass(frozen=True)
@@ -172,6 +174,27 @@ class OuterSurface(Request):
     closing: float = setting("Gaps between strands up to this are closed.", 0.003, minimum=0.0005, unit="m")
 
 
+@dataclass(frozen=True)
+class RenderGroundTruth(Request):
+    """Render a capture of hair, a head, or both, with masks, depth, labels, landmarks and the truth beside it."""
+
+    kind = "render-ground-truth"
+    exclusive = True
+    out: Path | None = setting("Folder of the capture; an earlier render in it is replaced.", None)
+    hair: str = setting("Names of the Curves objects, as a JSON list.", "[]")
+    head: str = setting("Name of the head's mesh object, if there is one.", "")
+    cameras: str = setting(
+        "Rings of cameras around the subject, or the scene's own.", "rings", choices=("rings", "scene")
+    )
+    views: int = setting("Cameras on the rings around the subject.", 24, minimum=1, maximum=1000)
+    size: int = setting("Width and height of a picture.", 512, minimum=16, maximum=8192, unit="pixels")
+    samples: int = setting("Most samples a pixel; fewer are taken where a pixel is clean.", 64, minimum=1, maximum=4096)
+    seed: int = setting("Seed of the render's noise and of the colours of strands.", 0, minimum=0, maximum=2**31 - 1)
+    lighting: str = setting("Soft studio light, or the scene's own.", "studio", choices=("studio", "scene"))
+    denoise: bool = setting("Remove the render's noise with OpenImageDenoise.", True)
+    surface: bool = setting("Write the outer surface of head and hair; needs the backend.", True)
+
+
 REQUESTS: dict[str, type[Request]] = {
     request.kind: request
     for request in (
@@ -179,6 +202,9 @@ REQUESTS: dict[str, type[Request]] = {
         ReconstructHair, EvaluateStrands, ConvertStrands, MakeHairstyle, AlignHead, OuterSurface,
     )
 }  # fmt: skip
+
+BLENDER_REQUESTS: dict[str, type[Request]] = {RenderGroundTruth.kind: RenderGroundTruth}
+"""Requests that a Blender without a window answers, as a job like any other, rather than the backend."""
 
 
 def encode(request: Request) -> dict:
@@ -189,9 +215,10 @@ def encode(request: Request) -> dict:
 
 def find(kind: str) -> type[Request]:
     """The request of that name. Raises RequestError."""
-    if not isinstance(kind, str) or kind not in REQUESTS:
+    known = REQUESTS | BLENDER_REQUESTS
+    if not isinstance(kind, str) or kind not in known:
         raise RequestError(f"There is no request named {kind!r}; choose one of {', '.join(sorted(REQUESTS))}.")
-    return REQUESTS[kind]
+    return known[kind]
 
 
 def decode(values: dict) -> Request:

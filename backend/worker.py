@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 
 from . import contract
@@ -74,8 +75,11 @@ def serve(request: contract.Request, reporter: Reporter) -> dict:
     return job.run(request, reporter)
 
 
-def run_job(folder: Path, detached: bool) -> int:
-    """Do the request in a job's folder, and leave result.json or error.json there. Returns the exit code."""
+def run_job(folder: Path, detached: bool, serve: Callable[[contract.Request, Reporter], dict] = serve) -> int:
+    """Do the request in a job's folder, and leave result.json or error.json there. Returns the exit code.
+
+    ``serve`` does it; a Blender without a window brings its own.
+    """
     global channel
     files = JobFolder(folder)
     if not files.path.is_dir():

@@ -15,7 +15,7 @@ from ...backend.formats.strands import Strands
 from ..hair_material import BROWN, COLOUR_ATTRIBUTE, hair_material
 from ..heads import add_head
 from ..strands_scene import curves_from_strands
-from .settings import Files
+from .files import Files
 
 _COVERING = 50_000
 """Strands whose radius is HAIR_RADIUS; fewer are made thicker, so that the same scalp is covered."""

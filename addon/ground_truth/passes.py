@@ -7,9 +7,9 @@ from pathlib import Path
 import bpy
 import numpy as np
 
+from ...backend.contract import RenderGroundTruth
 from ...backend.errors import CaptureError
 from ...backend.formats.exr import Part, read_exr
-from .settings import RenderGroundTruth
 
 BOUNCES = 1
 """Of light beyond the first hit. Each more costs as much again, brown hair swallows it, and its noise hides strands."""

@@ -8,6 +8,7 @@ from pathlib import Path
 import bpy
 import numpy as np
 
+from ...backend.contract import RenderGroundTruth
 from ...backend.errors import CaptureError
 from ...backend.formats.capture import Camera, Capture, View, write_capture
 from ...backend.formats.head import Head
@@ -21,7 +22,6 @@ from .labels import CLASSES, Labeller
 from .landmarks import landmarks_2d, landmarks_3d
 from .orbit import orbit_cameras
 from .passes import configure, render_view
-from .settings import RenderGroundTruth
 from .studio import studio
 from .truth import write_surface, write_truth
 

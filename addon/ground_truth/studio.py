@@ -7,8 +7,8 @@ import bpy
 import numpy as np
 from mathutils import Matrix, Vector
 
+from ...backend.contract import RenderGroundTruth
 from .. import versions
-from .settings import RenderGroundTruth
 
 BACKGROUND = 0.42
 """Linear grey that cameras see around the subject: brighter than hair, darker than skin's highlights."""
