@@ -55,8 +55,12 @@ class _AsksForHair:
             path, remembered = None, {}
             if head is not None:
                 path = folder / "asked_head.npz"
-                write_scene_head(context, head, path)
                 remembered = {"head": head.name, "head_matrix": hair_results.matrix_as_list(head)}
+                try:
+                    write_scene_head(context, head, path)
+                except MaquetteError:
+                    folder.rmdir()
+                    raise
                 hair_results.remember_head(head, job_id)
             jobs.submit(make_request(path), title=title, job_id=job_id, context_ids=remembered, **options)
         except MaquetteError as error:

@@ -87,6 +87,7 @@ def test_reconstruct_needs_a_capture(maquette, submitted, tmp_path):
     with pytest.raises(RuntimeError, match=r"transforms\.json"):
         bpy.ops.maquette.reconstruct_hair()
     assert not submitted
+    assert not list(tmp_path.glob("job*"))
 
 
 def test_reconstruct_sends_head_scalp_and_settings(maquette, maquette_part, head, submitted, tmp_path):
@@ -114,6 +115,7 @@ def test_a_scalp_that_is_not_there_is_said(maquette, head, submitted, tmp_path):
     with pytest.raises(RuntimeError, match="no such group"):
         bpy.ops.maquette.reconstruct_hair()
     assert not submitted
+    assert not list(tmp_path.glob("job*"))
 
 
 def test_result_becomes_groom_and_guides_on_the_head_even_renamed_and_moved(
