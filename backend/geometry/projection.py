@@ -27,12 +27,12 @@ def project(
     return torch.where((depth > 1e-4)[..., None], pixels, outside), depth
 
 
-def sample_image(image: torch.Tensor, pixels: torch.Tensor, mode: str = "bilinear") -> torch.Tensor:
-    """A picture (C, H, W) read at pixels (..., 2): (..., C), zero outside the picture, differentiable."""
+def sample_image(image: torch.Tensor, pixels: torch.Tensor) -> torch.Tensor:
+    """A picture (C, H, W) read bilinearly at pixels (..., 2): (..., C), zero outside the picture, differentiable."""
     height, width = image.shape[1:]
     size = torch.tensor([width, height], dtype=pixels.dtype, device=pixels.device)
     where = (pixels / size * 2 - 1).clamp(-4, 4).reshape(1, 1, -1, 2)
-    values = F.grid_sample(image[None], where, mode=mode, padding_mode="zeros", align_corners=False)
+    values = F.grid_sample(image[None], where, mode="bilinear", padding_mode="zeros", align_corners=False)
     return values[0, :, 0].T.reshape(*pixels.shape[:-1], image.shape[0])
 
 

@@ -86,10 +86,13 @@ class _Cone:
     def __init__(self, view: HairView, head: Surface, config: VolumeConfig):
         self.view = view
         hair = _pixel_distance(view.hair, config.mask_level)
-        bust = view.bust if view.bust is not None else np.zeros_like(view.hair)
-        person = _pixel_distance(np.clip(view.hair + bust, 0, 1), config.mask_level)
-        # The head model may stick out of the pictures' head a little; there the bust mask decides.
+        if view.bust is None:
+            # Skin is not told from background, so whatever the head hides stays open.
+            person = np.full_like(hair, -1e3)
+        else:
+            person = _pixel_distance(np.clip(view.hair + view.bust, 0, 1), config.mask_level)
         self.distances = torch.from_numpy(np.stack([hair, person]))
+        self.bust = torch.from_numpy(view.bust if view.bust is not None else np.zeros_like(view.hair))[None]
         self.head: DepthMap = depth_map(head_samples(head), view)
         self.size = torch.tensor([view.size[1], view.size[0]], dtype=torch.float32)
 
@@ -97,8 +100,11 @@ class _Cone:
         """(N,) metres outside this view's cone at points (N, 3); -inf where the view does not speak."""
         pixels, depth = self.view.project(points)
         sampled = sample_image(self.distances, pixels)
-        behind = self.head.behind(pixels, depth) > 0.004
-        distance = torch.where(behind, sampled[:, 1], sampled[:, 0]) * depth / self.view.focal
+        behind = self.head.behind(pixels, depth)
+        # Where the picture shows skin but the mesh has none (shoulders, say), hair may be hidden at any depth.
+        bare = torch.isinf(behind) & (sample_image(self.bust, pixels)[:, 0] > 0.5)
+        hidden = (behind > 0.004) | bare
+        distance = torch.where(hidden, sampled[:, 1], sampled[:, 0]) * depth / self.view.focal
         seen = (depth > 0) & (pixels > 0.5).all(-1) & (pixels < self.size - 0.5).all(-1)
         return torch.where(seen, distance, torch.full_like(distance, -torch.inf))
 

@@ -48,7 +48,7 @@ class VolumeConfig:
 
 @dataclass(frozen=True)
 class ShellConfig:
-    """Directions in space where the pictures see hair (shell.py, carving.py)."""
+    """Directions in space where the pictures see hair (shell.py)."""
 
     facing_power: float = 1.5
     """A view's weight falls with the cosine between its ray and the surface's normal to this power."""
@@ -62,12 +62,6 @@ class ShellConfig:
     """Rounds in which neighbours on the shell share their support."""
     refine_rounds: int = 3
     """Rounds of reweighted closed form after the best tried direction."""
-    depth_layers: int = 9
-    """Depths under the hull that are tried when the pictures move the shell."""
-    depth_step: float = 0.0015
-    """Metres between those depths."""
-    depth_rounds: int = 40
-    """Rounds of smoothing the depth over the surface."""
 
 
 @dataclass(frozen=True)
@@ -209,7 +203,7 @@ PRESETS = {
         image_side=640,
         most_views=24,
         volume=VolumeConfig(spacing=0.003),
-        shell=ShellConfig(directions=200, depth_layers=6, depth_step=0.002),
+        shell=ShellConfig(directions=200),
         growth=GrowthConfig(step=0.002),
         refine=RefineConfig(steps=30),
     ),

@@ -54,7 +54,8 @@ class Pictures:
         for view, found in zip(views, maps):
             sure = 1 / (1 + (found.variance / 0.5) ** 2)
             doubled.append((found.doubled() * sure).to(device))
-            bust = view.bust if view.bust is not None else np.zeros_like(view.hair)
+            # Without a bust mask nothing is known to be background.
+            bust = view.bust if view.bust is not None else np.ones_like(view.hair)
             masks.append(torch.from_numpy(np.stack([view.hair, bust]).astype(np.float32)).to(device))
         depths = [DepthMap(d.depth.to(device), d.scale) for d in depths]
         return cls(views, doubled, masks, depths)

@@ -21,7 +21,7 @@ from ..formats.head import BUILT_IN_HEAD, Head, read_head, write_head
 from ..formats.job_folder import write_json
 from ..formats.strands import Strands, write_npz
 from ..geometry.surface import Surface
-from ..hair import carving, connection, curls, field, growth, hull, orientation, refine, roots, shell, sign, visibility
+from ..hair import connection, curls, field, growth, hull, orientation, refine, roots, shell, sign, visibility
 from ..hair.colour import strand_colours
 from ..hair.presets import PRESETS, Preset
 from ..hair.report import StageClock, peak_memory_mb, write_losses, write_orientation
@@ -32,7 +32,8 @@ STAGES = ("hull", "shell", "growth", "connection", "all")
 """What ``request.stages`` runs, each with all before it; every one of them ends with strands, so that it can be scored.
 
 - hull: volume from the masks alone, directions by plain closed form on its surface, strands that follow the field.
-- shell: the pictures move the surface to where their lines agree, and directions are voted for by views and neighbours.
+- shell: directions by the consistency of the pictures' lines: views and neighbours vote, and lines that disagree (they
+  show other hair, behind or in front) lose their say.
 - growth: strands with inertia that slide along hair and head instead of leaving, forgiven at the hairline; curls, where
   the pictures show them, wind about axes.
 - connection: hair that no strand reached is traced and led back to the scalp.
@@ -75,14 +76,9 @@ def run(request: ReconstructHair, reporter: Reporter) -> dict:
     clock.stage("hull", "Carving the hair's volume", 2 * len(views))
     volumes = hull.visual_hull(views, skull, preset.volume, reporter)
 
-    clock.stage("shell", "Finding directions in space", 4)
+    clock.stage("shell", "Finding directions in space", 2)
     skin = hull.head_samples(skull)
     seen = _Seen(views, maps, skin, preset)
-    if last >= STAGES.index("shell"):
-        volumes = carving.carve(
-            volumes, seen.lines, seen.depths(volumes), preset.volume.visible, preset.shell, reporter
-        )
-    reporter.step()
     visible = _shell(volumes, seen, preset, robust=last >= STAGES.index("shell"), reporter=reporter)
 
     clock.stage("field", "Carrying directions through the hair", 3)

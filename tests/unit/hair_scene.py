@@ -6,7 +6,6 @@ Synthetic and labelled as such: it stands in for a rendered capture where a test
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from backend.geometry.surface import Surface
 from backend.hair.views import HairView
@@ -47,7 +46,7 @@ def ellipsoid(rings: int = 40, segments: int = 60) -> tuple[np.ndarray, np.ndarr
 def scalp_vertices(vertices: np.ndarray) -> np.ndarray:
     """Indices of the upper back of the head."""
     unit = vertices / SEMI_AXES
-    return np.flatnonzero((unit[:, 2] > 0.05) & (unit[:, 1] > -0.35 - 0.0 * unit[:, 2]) | (unit[:, 2] > 0.75))
+    return np.flatnonzero((unit[:, 2] > 0.05) & (unit[:, 1] > -0.35) | (unit[:, 2] > 0.75))
 
 
 def combed_strands(
@@ -119,8 +118,8 @@ def cameras(count: int, size: int, distance: float = 0.9, focal: float = 1.6) ->
     return result
 
 
-def photograph(strands, vertices, faces, camera, size, rng_seed=5, over=2) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Image (size, size, 3) uint8, hair mask and bust mask (size, size) float32, by z-buffered points, averaged down."""
+def photograph(strands, vertices, faces, camera, size, rng_seed=5, over=2):
+    """Image (size, size, 3) uint8, hair and bust masks (size, size) float32, by z-buffered points, averaged down."""
     intrinsics, world_to_camera = (np.asarray(m, np.float32) for m in camera)
     fine = size * over
     footprint = 0.9 / intrinsics[0, 0] / over
@@ -162,5 +161,4 @@ def make_scene(
     for k, camera in enumerate(cameras(views, size)):
         image, hair, bust = photograph(truth, vertices, faces, camera, size)
         stack.append(HairView.from_camera(f"view_{k:03d}", image, hair.astype(np.float32), bust, *camera))
-    torch.set_num_threads(2)
     return Scene(vertices, faces, scalp_vertices(vertices), truth, stack)

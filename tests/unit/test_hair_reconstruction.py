@@ -17,7 +17,6 @@ from backend.formats.strands import read_npz
 from backend.geometry.grid import Grid
 from backend.geometry.surface import Surface
 from backend.hair import presets
-from backend.hair.carving import chosen_depth
 from backend.hair.field import DirectionField, node_laplacian
 from backend.hair.hull import Volumes, visual_hull
 from backend.hair.refine import cosine_basis, keep_out_of_head
@@ -71,7 +70,7 @@ def quick(tmp_path_factory):
         image_side=SIZE,
         most_views=VIEWS,
         volume=presets.VolumeConfig(spacing=0.005, visible=0.008),
-        shell=presets.ShellConfig(directions=120, depth_layers=4, depth_step=0.003),
+        shell=presets.ShellConfig(directions=120),
         growth=presets.GrowthConfig(step=0.003, uncovered=0.005),
         refine=presets.RefineConfig(steps=6, strands_per_step=300, surface_points=500),
     )
@@ -184,18 +183,6 @@ def test_half_sphere_leaves_no_gap():
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
     nearest = np.abs(directions @ half_sphere(400).numpy().T).max(1)
     assert np.degrees(np.arccos(nearest)).max() < 8
-
-
-def test_depth_stays_on_the_hull_unless_agreement_stands_out():
-    rng = np.random.default_rng(3)
-    points = rng.random((500, 3)) * [0.1, 0.1, 0]
-    around = neighbourhood(points, np.tile([0.0, 0, 1], (500, 1)), 0.012, most=24)
-    config = presets.ShellConfig(depth_layers=6, depth_step=0.002)
-    even = 0.5 + 0.01 * rng.standard_normal((500, 6)).astype(np.float32)
-    assert chosen_depth(even, around, config).max() < 0.003
-    peaked = even.copy()
-    peaked[:, 3] += 0.2
-    assert np.abs(chosen_depth(peaked, around, config) - 0.006).max() < 0.001
 
 
 def test_signs_run_from_the_scalp_to_the_tips(tmp_path):
