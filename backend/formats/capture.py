@@ -50,6 +50,8 @@ class Camera:
 
     def __post_init__(self):
         object.__setattr__(self, "camera_to_world", np.array(self.camera_to_world, np.float64).reshape(4, 4))
+        for name, kind in (("width", int), ("height", int), ("fx", float), ("fy", float), ("cx", float), ("cy", float)):
+            object.__setattr__(self, name, kind(getattr(self, name)))
         coefficients = tuple(float(k) for k in self.distortion)
         object.__setattr__(self, "distortion", coefficients if any(coefficients) else ())
 
