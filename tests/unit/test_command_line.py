@@ -88,12 +88,12 @@ def test_ctrl_c_stops_at_the_next_step_and_keeps_the_checkpoint(command, tmp_pat
         **command("fake-job", "--steps", 1000, "--seconds-per-step", 0.05, "--out", "kept"), stderr=subprocess.PIPE
     )
     checkpoint = tmp_path / "kept" / "checkpoint.json"
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while not checkpoint.exists():
         assert time.monotonic() < end
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=10)
+    _, said = process.communicate(timeout=60)
     assert process.returncode == 130 and said.strip().endswith("Stopped.") and "Traceback" not in said
     assert json.loads(checkpoint.read_text())["step"] > 0
 
@@ -130,7 +130,7 @@ def test_the_warm_worker_answers_in_turn_and_ends_when_idle(command):
     )
     process.stdin.write("this is no order\n" + "".join(json.dumps(order) + "\n" for order in orders))
     process.stdin.flush()
-    assert process.wait(timeout=20) == 0, "it ended by itself, with its input still open"
+    assert process.wait(timeout=60) == 0, "it ended by itself, with its input still open"
     events = [json.loads(line) for line in process.stdout.read().splitlines()]
     process.stdin.close()
     process.stdout.close()

@@ -50,7 +50,7 @@ def impatience(extension_part, monkeypatch):
     return shorten
 
 
-def until(queue, condition, seconds=30.0):
+def until(queue, condition, seconds=60.0):
     """Poll as the timer does until the condition holds; returns the longest poll in seconds."""
     end, longest = time.monotonic() + seconds, 0.0
     while not condition():
@@ -150,7 +150,7 @@ def test_cancel_stops_at_the_next_step_and_keeps_the_checkpoint(queues, fake):
     until(queue, lambda: record.step > 2)
     queue.cancel(record)
     assert record.state == "stopping"
-    until(queue, lambda: not record.state.active, seconds=3)
+    until(queue, lambda: not record.state.active)
     assert record.state == "cancelled"
     queue.resume(record)
     until(queue, lambda: record.step > 4)
@@ -174,7 +174,7 @@ def test_cancelling_a_hanging_worker_kills_it_when_it_stays_silent(queues, fake,
 def test_noise_neither_blocks_nor_fills_anything(queues, fake, behaviour):
     queue = queues()
     record = queue.submit(fake(steps=6, behaviour=behaviour, seconds_per_step=0.05), title="Count")
-    longest = until(queue, lambda: not record.state.active, seconds=40)
+    longest = until(queue, lambda: not record.state.active)
     assert record.state == "ready", record.message
     assert longest < 0.2, "generous: two cores shared with others; the aim is 10 ms"
     # 100 MB went to standard error; the log is checked ten times a second.
@@ -217,7 +217,7 @@ from m.addon.job_queue import JobQueue
 from m.backend.contract import FakeJob
 queue = JobQueue(Path({place!r}) / "jobs", Path({place!r}) / "cache", lambda kind: sys.executable)
 record = queue.submit(FakeJob(steps={steps}, seconds_per_step=0.05), title="Count", detached={detached})
-end = time.monotonic() + 20
+end = time.monotonic() + 60
 while record.step < 2:
     assert time.monotonic() < end
     queue.poll()
@@ -243,7 +243,7 @@ def test_blender_dies_and_the_worker_ends_with_a_checkpoint(queues, checkout, tm
     assert folder.holder()
     blender.kill()
     blender.wait()
-    end = time.monotonic() + 8
+    end = time.monotonic() + 30
     while folder.holder():
         assert time.monotonic() < end, "the worker outlived its Blender"
         time.sleep(0.05)
@@ -255,14 +255,14 @@ def test_blender_dies_and_the_worker_ends_with_a_checkpoint(queues, checkout, tm
 
 
 def test_a_detached_job_goes_on_and_is_found_again(queues, checkout, tmp_path):
-    blender, _ = another_blender(checkout, tmp_path, detached=True, steps=60)
+    blender, _ = another_blender(checkout, tmp_path, detached=True, steps=100)
     blender.kill()
     blender.wait()
     queue = queues()
     (record,) = queue.find()
     assert record.state == "running" and record.title == "Count"
     until(queue, lambda: record.state == "ready")
-    assert queue.result(record)["steps"] == 60
+    assert queue.result(record)["steps"] == 100
 
 
 def test_a_detached_job_can_be_stopped_by_the_next_blender(queues, checkout, tmp_path):
@@ -272,7 +272,7 @@ def test_a_detached_job_can_be_stopped_by_the_next_blender(queues, checkout, tmp
     queue = queues()
     (record,) = queue.find()
     queue.cancel(record)
-    until(queue, lambda: record.state == "cancelled", seconds=5)
+    until(queue, lambda: record.state == "cancelled")
 
 
 def test_a_hanging_worker_that_nobody_watches_ends_itself(checkout, tmp_path, extension_part):
@@ -285,7 +285,7 @@ def test_a_hanging_worker_that_nobody_watches_ends_itself(checkout, tmp_path, ex
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
     )
-    assert worker.wait(timeout=30) == 1
+    assert worker.wait(timeout=60) == 1
     assert "fake_job.py" in (tmp_path / "log.txt").read_text(), "the log says where it hung"
 
 
