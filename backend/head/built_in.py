@@ -119,9 +119,8 @@ def main():
     cv2.imwrite(str(out.with_name(out.stem + "_skin.jpg")), picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])
     print(f"{out}: {len(head.vertices)} vertices, {len(head.faces)} triangles")
     for name, value in measure(head).items():
-        print(
-            f"  {name:20s} {value:6.1f} mm  ({MEASURES[name].mean:.1f} ± {MEASURES[name].deviation:.1f}, {MEASURES[name].source})"
-        )
+        known = MEASURES[name]
+        print(f"  {name:20s} {value:6.1f} mm  ({known.mean:.1f} ± {known.deviation:.1f}, {known.source})")
 
 
 if __name__ == "__main__":

@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
-from head_scene import hair_shell, ring_of_cameras, views_of
 from scipy.spatial.transform import Rotation
 
 from backend.errors import CaptureError
 from backend.formats.head import BUILT_IN_HEAD, read_head
 from backend.head.align import align_head, fit_pose
 from backend.protocol import SilentReporter
+from tests.unit.head_scene import hair_shell, ring_of_cameras, views_of
 
 SIZE = 128
 
