@@ -8,7 +8,7 @@ import numpy as np
 
 from ..backend.formats.capture import Camera, View, read_capture
 from ..backend.formats.undistortion import sample, sampling_positions, undistorted_camera
-from .cameras import add_camera, set_resolution
+from .cameras import add_camera, camera_of_capture, set_resolution
 
 CAMERA_ROLE, CAPTURE_ROLE = "camera", "capture"
 UNDISTORTED = "undistorted"
@@ -56,6 +56,18 @@ def open_capture(context: bpy.types.Context, folder: Path) -> OpenedCapture:
     context.scene.camera = things[0]
     context.scene.maquette.capture = str(capture.folder)
     return OpenedCapture(collection, things, capture.scale_source, warnings)
+
+
+def capture_cameras(scene: bpy.types.Scene) -> list[bpy.types.Object]:
+    """The cameras of captures in a scene, by name."""
+    return sorted((o for o in scene.objects if o.get("maquette_role") == CAMERA_ROLE), key=lambda o: o.name)
+
+
+def look_through(scene: bpy.types.Scene, thing: bpy.types.Object) -> None:
+    """Make a capture's camera the scene's, with the resolution and pixel aspect of its photograph."""
+    scene.camera = thing
+    if camera := camera_of_capture(thing):
+        set_resolution(scene, camera)
 
 
 def _collection(context: bpy.types.Context, folder: Path) -> bpy.types.Collection:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import bpy
 
-from ..addon.captures import open_capture
+from ..addon.captures import capture_cameras, look_through, open_capture
 from ..backend.errors import MaquetteError
 
 SAMPLE_CAPTURE = Path(__file__).resolve().parents[1] / "assets" / "sample_capture"
@@ -70,4 +70,37 @@ class MAQUETTE_OT_sample_capture(bpy.types.Operator):
         return open_and_report(self, context, SAMPLE_CAPTURE)
 
 
-classes = (MAQUETTE_OT_open_capture, MAQUETTE_OT_sample_capture)
+class MAQUETTE_OT_look_through(bpy.types.Operator):
+    bl_idname = "maquette.look_through"
+    bl_label = "Look Through"
+    bl_description = "Look through a camera of the capture, at the size of its photograph"
+    bl_options = {"REGISTER", "UNDO"}
+
+    step: bpy.props.IntProperty(
+        name="Step",
+        description="How many cameras on from the scene's; 0 takes the active object's camera",
+        options={"SKIP_SAVE"},
+    )
+
+    @classmethod
+    def poll(cls, context):
+        if not capture_cameras(context.scene):
+            cls.poll_message_set("Open a capture first")
+            return False
+        return True
+
+    def execute(self, context):
+        scene, active = context.scene, context.active_object
+        things = capture_cameras(scene)
+        here = things.index(scene.camera) if scene.camera in things else -1
+        if self.step == 0 and active in things:
+            here = things.index(active)
+        thing = things[(max(here, 0) if self.step == 0 else here + self.step) % len(things)]
+        look_through(scene, thing)
+        for area in context.screen.areas if context.screen else ():
+            if area.type == "VIEW_3D":
+                area.spaces.active.region_3d.view_perspective = "CAMERA"
+        return {"FINISHED"}
+
+
+classes = (MAQUETTE_OT_open_capture, MAQUETTE_OT_sample_capture, MAQUETTE_OT_look_through)

@@ -38,6 +38,10 @@ class MAQUETTE_PT_hair_capture(_Step, bpy.types.Panel):
         row = column.row(align=True)
         row.operator("maquette.open_capture", icon="FILE_FOLDER")
         row.operator("maquette.sample_capture", text="Sample", icon="OUTLINER_OB_CAMERA")
+        row = column.row(align=True)
+        row.operator("maquette.look_through", text="", icon="TRIA_LEFT").step = -1
+        row.operator("maquette.look_through", icon="CAMERA_DATA")
+        row.operator("maquette.look_through", text="", icon="TRIA_RIGHT").step = 1
         if trouble := without_capture(context):
             column.label(text=trouble, icon="INFO")
 

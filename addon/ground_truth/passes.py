@@ -2,6 +2,7 @@
 
 import json
 import struct
+from collections.abc import Callable
 from pathlib import Path
 
 import bpy
@@ -21,8 +22,12 @@ NOTHING = 1e9
 """Cycles gives this depth, in metres, or more, where a ray meets nothing."""
 
 
-def configure(scene: bpy.types.Scene, settings: RenderGroundTruth) -> None:
-    """Set Cycles up: fast, without tricks that change what hair looks like."""
+def configure(scene: bpy.types.Scene, settings: RenderGroundTruth, warn: Callable[[str], None]) -> None:
+    """Set Cycles up: fast, without tricks that change what hair looks like.
+
+    Args:
+        warn: takes a sentence about what this Blender cannot do.
+    """
     render, cycles, layer = scene.render, scene.cycles, scene.view_layers[0]
     render.engine = "CYCLES"
     render.film_transparent = False
@@ -35,11 +40,7 @@ def configure(scene: bpy.types.Scene, settings: RenderGroundTruth) -> None:
     cycles.use_adaptive_sampling = True
     cycles.adaptive_threshold = 0.05
     cycles.adaptive_min_samples = min(settings.samples, 16)
-    cycles.use_denoising = settings.denoise
-    if settings.denoise:
-        cycles.denoiser = "OPENIMAGEDENOISE"
-        cycles.denoising_input_passes = "RGB_ALBEDO_NORMAL"
-        cycles.denoising_prefilter = "ACCURATE"
+    cycles.use_denoising = settings.denoise and _denoises(cycles, warn)
     cycles.max_bounces = BOUNCES
     cycles.diffuse_bounces = cycles.glossy_bounces = cycles.transmission_bounces = BOUNCES
     cycles.sample_clamp_indirect = _CLAMP
@@ -50,6 +51,17 @@ def configure(scene: bpy.types.Scene, settings: RenderGroundTruth) -> None:
     layer.use_pass_z = True
     layer.use_pass_cryptomatte_object = True
     layer.pass_cryptomatte_depth = 4
+
+
+def _denoises(cycles: bpy.types.PropertyGroup, warn: Callable[[str], None]) -> bool:
+    try:
+        cycles.denoiser = "OPENIMAGEDENOISE"
+    except TypeError:  # some distributions build Blender without it
+        warn("This Blender has no OpenImageDenoise, so the pictures keep their noise; take more samples.")
+        return False
+    cycles.denoising_input_passes = "RGB_ALBEDO_NORMAL"
+    cycles.denoising_prefilter = "ACCURATE"
+    return True
 
 
 def render_view(scene: bpy.types.Scene, image: Path, scratch: Path) -> tuple[np.ndarray, dict[str, np.ndarray]]:

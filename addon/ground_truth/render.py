@@ -99,7 +99,7 @@ def render_ground_truth(
     landmarks = {"scheme": "68", "points": landmarks_3d(subject.head), "views": {}} if _has_landmarks(subject) else None
     shot = []
     with studio(subject.objects, subject.all_points(), settings, own) as (scene, thing):
-        configure(scene, settings)
+        configure(scene, settings, reporter.warning)
         reporter.stage("Rendering views", len(views))
         for number, camera in enumerate(views):
             name = f"view_{number:03d}"
