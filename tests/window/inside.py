@@ -5,10 +5,12 @@ its error. Meanwhile the timer notes the longest time that Blender's event loop 
 """
 
 import importlib
+import inspect
 import json
 import os
 import time
 import traceback
+import types
 from pathlib import Path
 
 import addon_utils
@@ -61,6 +63,9 @@ class MarkedSelf:
         self._panel, self.layout = panel, Marked(panel.layout, name)
 
     def __getattr__(self, attribute):
+        method = inspect.getattr_static(type(self._panel), attribute, None)
+        if isinstance(method, types.FunctionType):  # it draws too, so it is to see the marked layout
+            return types.MethodType(method, self)
         return getattr(self._panel, attribute)
 
 

@@ -5,12 +5,12 @@ import pytest
 
 @pytest.fixture
 def job(window):
-    """Id of a fake job of 20 s that has taken a step; the test ends with it stopped."""
+    """Id of a fake job, longer than any test, that has taken a step; the test ends with it stopped."""
     python = window.ask("part('addon.job_places').python('fake-job')")
     if window.ask(f"__import__('subprocess').run([{python!r}, '-c', '']).returncode"):
         pytest.skip(f"{python} does not start in the place where this Blender lives")
     window.do(
-        "request = part('backend.contract').FakeJob(steps=200, seconds_per_step=0.1)\n"
+        "request = part('backend.contract').FakeJob(steps=6000, seconds_per_step=0.1)\n"
         "global job\n"
         "job = part('addon.jobs').submit(request, title='Passing time', wait=False)"
     )
