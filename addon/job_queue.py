@@ -190,8 +190,9 @@ class JobQueue:
                 record.state, record.message = State.RUNNING, ""
                 self._workers[record.id] = FoundWorker(record.files, holder)
             self.records[record.id] = record
-            with contextlib.suppress(OSError):
-                record.save()
+            if not record.delivered:
+                with contextlib.suppress(OSError):
+                    record.save()
             found.append(record)
         if found:
             self.records = dict(sorted(self.records.items(), key=lambda item: item[1].created))

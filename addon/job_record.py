@@ -134,8 +134,10 @@ def fail(record: JobRecord, code: str, sentence: str) -> None:
 
 def owned_by_another(folder: Path) -> bool:
     """Another Blender that is still open began this job and looks after it."""
-    owner = (read_json(JobFolder(folder).job) or {}).get("owner")
-    if not isinstance(owner, dict) or owner == _me():
+    kept = read_json(JobFolder(folder).job) or {}
+    owner = kept.get("owner")
+    # What has been delivered needs no looking after; asking for every old job's owner would take long on some systems.
+    if not isinstance(owner, dict) or owner == _me() or kept.get("delivered"):
         return False
     try:
         return process_began(int(owner["pid"])) == owner["began"]
@@ -144,10 +146,11 @@ def owned_by_another(folder: Path) -> bool:
 
 
 def job_folders(place: Path) -> list[Path]:
-    """Folders of jobs under the place they are kept in, oldest first."""
-    if not place.is_dir():
+    """Folders of jobs under the place they are kept in, oldest first; none where it cannot be read."""
+    try:
+        return sorted(path for path in place.iterdir() if re.match(r"\d{8}-\d{6}-", path.name) and path.is_dir())
+    except OSError:
         return []
-    return sorted(path for path in place.iterdir() if re.match(r"\d{8}-\d{6}-", path.name) and path.is_dir())
 
 
 def _me() -> dict:

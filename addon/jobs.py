@@ -173,12 +173,11 @@ def poll() -> None:
 def _tick() -> float:
     try:
         poll()
+        return SECONDS_BETWEEN_POLLS["asked" if warm().busy else "busy" if queue().busy else "idle"]
     except Exception:
         # A timer that raises is not called again, and every later job would seem to stand still.
         traceback.print_exc()
-    if warm().busy:
-        return SECONDS_BETWEEN_POLLS["asked"]
-    return SECONDS_BETWEEN_POLLS["busy" if queue().busy else "idle"]
+        return SECONDS_BETWEEN_POLLS["idle"]
 
 
 def _wake() -> None:

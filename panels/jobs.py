@@ -2,7 +2,7 @@
 
 import bpy
 
-from ..addon import job_places, jobs
+from ..addon import job_handlers, job_places, jobs
 from ..addon.job_drawing import ICONS, draw_progress, draw_sentence
 from ..addon.job_record import State
 
@@ -43,6 +43,8 @@ def draw_job(layout, record, context) -> None:
     if record.state.active:
         draw_progress(layout, record)
     else:
+        if record.state is State.DONE and record.kind in job_handlers.results.keys() - job_handlers.sceneless:
+            row.operator("maquette.bring_in_job", text="", icon="IMPORT").job = record.id
         row.operator("maquette.remove_job", text="", icon="TRASH").job = record.id
         if record.message:
             draw_sentence(layout, context, record.message)
