@@ -71,14 +71,15 @@ class Surface:
 
     @staticmethod
     def covering_samples(corners: np.ndarray, spacing: float) -> tuple[np.ndarray, np.ndarray]:
-        # Barycentric lattices so fine that every point of a face lies within about one spacing of a sample.
+        # Barycentric lattices inside the faces, so fine that every point lies within about a spacing of one of its own
+        # face's: samples on shared corners would leave open which face is meant.
         longest = np.linalg.norm(corners - np.roll(corners, 1, axis=1), axis=-1).max(axis=1)
         steps = np.clip(np.ceil(longest / spacing).astype(int), 1, 64)
         points, owners = [], []
         for n in np.unique(steps):
-            i, j = np.meshgrid(np.arange(n + 1), np.arange(n + 1), indexing="ij")
-            keep = i + j <= n
-            b = np.stack([i[keep], j[keep], n - i[keep] - j[keep]], axis=-1) / n
+            i, j = np.meshgrid(np.arange(n), np.arange(n), indexing="ij")
+            keep = i + j < n
+            b = np.stack([i[keep] + 1 / 3, j[keep] + 1 / 3, n - i[keep] - j[keep] - 2 / 3], axis=-1) / n
             chosen = np.flatnonzero(steps == n)
             points.append(np.einsum("bk,fkc->fbc", b, corners[chosen]).reshape(-1, 3))
             owners.append(np.repeat(chosen, len(b)))
@@ -122,23 +123,26 @@ class Surface:
     def escape(self, points: np.ndarray, candidates: int = 6) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """How points (N, 3) lie to the solid: signed distance (N,) metres, below 0 inside, the surface point (N, 3)
         that it is measured to and the unit normal (N, 3) there."""
-        result = None
-        for piece in self._pieces:
-            there, face, weights = self._nearest_on(piece, points, candidates)
-            normal = self.pseudonormals(face, weights)
-            normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-12)
-            offset = points - there
-            distance = np.where((offset * normal).sum(1) < 0, -1.0, 1.0) * np.linalg.norm(offset, axis=1)
-            if result is None:
-                result = distance, there, normal
-            else:
-                deeper = (distance < result[0])[:, None]
-                result = (
-                    np.minimum(distance, result[0]),
-                    np.where(deeper, there, result[1]),
-                    np.where(deeper, normal, result[2]),
-                )
-        return result
+        distance, there, normal = self._from_piece(self._pieces[0], points, candidates)
+        for piece in self._pieces[1:]:
+            low, high = piece[0].mins, piece[0].maxes
+            apart = np.linalg.norm(np.maximum(np.maximum(low - points, points - high), 0), axis=1)
+            # Only points that could be nearer to this piece, or inside it, need to ask it.
+            rows = np.flatnonzero(apart < np.maximum(distance, 1e-9))
+            other = self._from_piece(piece, points[rows], candidates)
+            deeper = other[0] < distance[rows]
+            distance[rows[deeper]] = other[0][deeper]
+            there[rows[deeper]] = other[1][deeper]
+            normal[rows[deeper]] = other[2][deeper]
+        return distance, there, normal
+
+    def _from_piece(self, piece: tuple[cKDTree, np.ndarray], points: np.ndarray, candidates: int):
+        there, face, weights = self._nearest_on(piece, points, candidates)
+        normal = self.pseudonormals(face, weights)
+        normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-12)
+        offset = points - there
+        side = np.where((offset * normal).sum(1) < 0, -1.0, 1.0)
+        return side * np.linalg.norm(offset, axis=1), there, normal
 
     def signed_distance(self, points: np.ndarray, candidates: int = 6) -> np.ndarray:
         """(N,) metres to the mesh from points (N, 3), below 0 inside."""
@@ -160,8 +164,12 @@ class Surface:
         normals = np.einsum("nk,nkc->nc", weights, self.vertex_normals[self.faces[face]])
         return normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
 
-    def signed_distance_on(self, grid: Grid) -> np.ndarray:
-        """(X, Y, Z) float32 signed distance on a grid: exact near the mesh, coarser beyond 4 nodes from it."""
+    def signed_distance_on(self, grid: Grid, wanted: np.ndarray | None = None) -> np.ndarray:
+        """(X, Y, Z) float32 signed distance on a grid: exact near the mesh, coarser beyond 4 nodes from it.
+
+        Args:
+            wanted: (X, Y, Z) bool, where it need be exact; everywhere by default.
+        """
         from scipy.ndimage import zoom
 
         coarse = Grid(grid.origin, grid.spacing * 4, tuple(int(np.ceil((n - 1) / 4)) + 1 for n in grid.shape))
@@ -169,7 +177,8 @@ class Surface:
         fine_shape = tuple((n - 1) * 4 + 1 for n in coarse.shape)
         values = zoom(rough, [f / c for f, c in zip(fine_shape, coarse.shape, strict=True)], order=1, grid_mode=False)
         values = np.ascontiguousarray(values[: grid.shape[0], : grid.shape[1], : grid.shape[2]]).reshape(-1)
-        near = np.flatnonzero(np.abs(values) < 1.25 * coarse.spacing)
+        near = np.abs(values) < 1.25 * coarse.spacing
+        near = np.flatnonzero(near if wanted is None else near & wanted.reshape(-1))
         values[near] = self.signed_distance(grid.centres(near), candidates=2)
         return values.reshape(grid.shape)
 
