@@ -116,3 +116,21 @@ def test_table_and_csv_say_what_was_measured():
     ]
     assert len(scores.as_dict()["rows"]) == 6 and scores.as_dict()["sampling"]["points_per_strand"] == 30
     assert "undirected" in scores.table() and "by arc length" in scores.table()
+
+
+def test_the_job_leaves_scores_and_errors(tmp_path):
+    from backend.contract import EvaluateStrands
+    from backend.formats.strand_files import write_strands
+    from backend.jobs.evaluate_strands import run
+    from backend.protocol import SilentReporter
+
+    strands = Strands.from_array(hair(12, 30, 10, wander=0.0))
+    write_strands(tmp_path / "prediction.hair", strands)
+    write_strands(tmp_path / "truth.data", strands)
+    request = EvaluateStrands(tmp_path / "prediction.hair", tmp_path / "truth.data", points=30)
+    result = run(request, SilentReporter(tmp_path))
+    assert [row["f_score"] for row in result["rows"]] == [100.0] * 6
+    assert (tmp_path / result["csv"]).read_text().count("\n") == 7
+    with np.load(tmp_path / result["errors"], allow_pickle=False) as errors:
+        assert errors["prediction_levels"].shape == errors["truth_levels"].shape == (12, 29)
+        assert errors["truth_strands"].tolist() == list(range(12)) and not errors["prediction_levels"].any()
