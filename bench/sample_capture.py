@@ -37,7 +37,7 @@ the {all:,} true strands. Made by
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Options of ``bench sample``."""
     parser.set_defaults(out=CHECKOUT / "assets" / "sample_capture")
-    for name, default in (("views", 16), ("size", 320), ("samples", 48)):
+    for name, default in (("views", 14), ("size", 288), ("samples", 32)):
         parser.add_argument(f"--{name}", type=int, default=default, help=f"Default: {default}.")
 
 
