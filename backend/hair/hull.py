@@ -70,7 +70,9 @@ def visual_hull(views: list[HairView], head: Surface, config: VolumeConfig, repo
     if not (hull < 0).any():
         raise _no_hull()
     hull = _without_crumbs(hull.reshape(grid.shape), config)
-    return Volumes(grid, torch.from_numpy(hull), torch.from_numpy(head.signed_distance_on(grid, hull < 2 * config.margin)))
+    return Volumes(
+        grid, torch.from_numpy(hull), torch.from_numpy(head.signed_distance_on(grid, hull < 2 * config.margin))
+    )
 
 
 def _no_hull() -> CaptureError:

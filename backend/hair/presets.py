@@ -128,6 +128,12 @@ class GrowthConfig:
     """Metres from the root over which the scalp's normal gives way to the field."""
     longest: float = 0.8
     """Metres after which a strand ends."""
+    surplus: float = 1.25
+    """Roots tried for each strand asked for."""
+    shortest: float = 0.01
+    """Metres; shorter strands found no hair around them."""
+    stunted: float = 0.3
+    """Share of the median length below which a strand found no hair around it."""
     grace: float = 0.006
     """Metres from the root within which leaving the hair volume is forgiven, for the hairline."""
     head_gap: float = 0.0004

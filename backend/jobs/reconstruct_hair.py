@@ -83,7 +83,8 @@ def run(request: ReconstructHair, reporter: Reporter) -> dict:
 
     clock.stage("field", "Carrying directions through the hair", 3)
     scalp = roots.scalp_faces(head, skull, volumes)
-    rooted = roots.spread_roots(skull, scalp, request.strands, request.seed)
+    # More than asked for, because some find no hair to grow in.
+    rooted = roots.spread_roots(skull, scalp, int(preset.growth.surplus * request.strands), request.seed)
     winding, medium = None, None
     if last >= STAGES.index("growth"):
         winding, medium = _curls(volumes, rooted, visible, seen, preset, device, rng, reporter)
@@ -98,7 +99,7 @@ def run(request: ReconstructHair, reporter: Reporter) -> dict:
     clock.stage("growth", "Growing strands")
     plain = last < STAGES.index("growth")
     traces = growth.grow(rooted, medium, preset.growth, reporter, plain=plain)
-    grown = _long_enough(traces, preset)
+    grown = _long_enough(traces, preset, request.strands, rng)
     strands, rooted = traces.subset(grown).resampled(request.points), rooted.subset(grown)
     depths = seen.depths(volumes)
 
@@ -235,10 +236,12 @@ def _curls(
     return found, medium.drawn_in(preset.curls.inset * found.radius)
 
 
-def _long_enough(traces: growth.Traces, preset: Preset) -> np.ndarray:
-    """Indices of traces of at least a centimetre; the rest are hairs that found no hair around them."""
-    kept = np.flatnonzero(traces.counts * preset.growth.step > 0.01)
-    return kept if len(kept) else np.flatnonzero(traces.counts > 1)
+def _long_enough(traces: growth.Traces, preset: Preset, most: int, rng: np.random.Generator) -> np.ndarray:
+    """Indices of at most so many traces; the shortest found no hair around them and are left out."""
+    length = traces.counts * preset.growth.step
+    shortest = max(preset.growth.shortest, preset.growth.stunted * float(np.median(length)))
+    kept = np.flatnonzero(length > shortest)
+    return np.sort(rng.permutation(kept)[:most]) if len(kept) else np.flatnonzero(traces.counts > 1)
 
 
 def _preview(strands: np.ndarray, name: str, reporter: Reporter, keep: bool = True) -> None:
