@@ -118,17 +118,22 @@ class MAQUETTE_PT_hair_result(_Step, bpy.types.Panel):
         modifier = groom.groom_modifier(hair)
         if modifier is None:
             return
-        column.prop(*versions.modifier_property(modifier, "Viewport Display"), text="Viewport Display", slider=True)
+        column.prop(*versions.modifier_property(modifier, "Viewport Display"), text="In Viewport", slider=True)
         if hair.get("maquette_role") == groom.GUIDES:
-            for name in ("Show Strands", "Strands", "Guides per Strand", "Length Variation"):
-                column.prop(*versions.modifier_property(modifier, name), text=name)
+            for name, label in (
+                ("Show Strands", "Show Strands"),
+                ("Strands", "Strands"),
+                ("Guides per Strand", "Guides Mixed"),
+                ("Length Variation", "Shorten"),
+            ):
+                column.prop(*versions.modifier_property(modifier, name), text=label)
 
     def _draw_colour(self, column, hair):
         mean, share = hair_colour_sockets(hair.active_material)
         if mean is not None:
             column.prop(mean, "default_value", text="Colour")
         if share is not None and hair.data.attributes.get("maquette_colour"):
-            column.prop(share, "default_value", text="From Photographs", slider=True)
+            column.prop(share, "default_value", text="From Photos", slider=True)
 
 
 classes = (
