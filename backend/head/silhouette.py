@@ -99,11 +99,12 @@ class Shape:
 
     Attributes:
         vertices: (V, 3) float64 metres.
+        cloud: (C, 3) many points spread evenly over the surface.
         points, normals: (S, 3) spread evenly over the surface, with the direction that it faces there.
         scalp: (S,) bool or None, of the points.
     """
 
-    def __init__(self, head: Head, samples: int = 1500):
+    def __init__(self, head: Head, samples: int = 800):
         self.vertices = head.vertices.astype(np.float64)
         self.faces = head.faces
         corners = self.vertices[self.faces]
@@ -112,13 +113,18 @@ class Shape:
         self.face_normals = cross / np.maximum(length, 1e-20)[:, None]
         self._edges()
         rng = np.random.default_rng(0)
-        chosen = rng.choice(len(self.faces), samples, p=length / length.sum())
-        weights = rng.dirichlet([1.0, 1.0, 1.0], samples)
-        self.points = np.einsum("sk,skc->sc", weights, corners[chosen])
+        chosen, self.points = self._spread(rng, samples, corners, length)
+        _, self.cloud = self._spread(rng, 60_000, corners, length)
         self.normals = self.face_normals[chosen]
         self.scalp = None
         if head.scalp is not None:
             self.scalp = np.isin(self.faces[chosen], head.scalp).sum(axis=1) >= 2
+
+    @staticmethod
+    def _spread(rng, count, corners, weight):
+        """Triangles (count,) and points on them (count, 3), evenly over the surface."""
+        chosen = rng.choice(len(corners), count, p=weight / weight.sum())
+        return chosen, np.einsum("sk,skc->sc", rng.dirichlet([1.0, 1.0, 1.0], count), corners[chosen])
 
     def _edges(self):
         faces = self.faces
@@ -145,15 +151,14 @@ class Shape:
         return points[sample(depth_inside, pixels, outside=9.0) < 2.0]
 
     def mask(self, view: Outline, matrix: np.ndarray) -> np.ndarray:
-        """(H, W) bool: the head's silhouette."""
-        pixels = view.project(moved(self.vertices, matrix))
-        picture = np.zeros(view.hair.shape, np.uint8)
-        triangles = pixels[self.faces]
-        near = np.isfinite(triangles).all(axis=(1, 2)) & (np.abs(triangles) < 8000).all(axis=(1, 2))
-        # Fixed point with 4 bits; OpenCV's pixel centres lie on whole numbers, ours at one half.
-        for triangle in np.round((triangles[near] - 0.5) * 16).astype(np.int32):
-            cv2.fillConvexPoly(picture, triangle, 1, shift=4)
-        return picture.astype(bool)
+        """(H, W) bool: the head's silhouette, from a cloud of points that is dense at the working size."""
+        height, width = view.hair.shape
+        pixels = np.nan_to_num(view.project(moved(self.cloud, matrix)), nan=-1.0, posinf=-1.0, neginf=-1.0)
+        within = (pixels >= 0).all(axis=1) & (pixels < [width, height]).all(axis=1)
+        column, row = pixels[within].astype(int).T
+        picture = np.zeros((height, width), np.uint8)
+        picture[row, column] = 1
+        return cv2.morphologyEx(picture, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8)).astype(bool)
 
 
 def moved(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:

@@ -110,7 +110,8 @@ def test_landmarks_are_on_the_skin_in_the_annotations_order(head):
     names = list(head.landmarks)
     points = np.array(list(p.values()))
     assert names[0] == "jaw 1" and names[36] == "right eye 1" and names[67] == "inner lip 8"
-    assert (np.diff(points[:17, 0]) > 0).all(), "the jaw runs from the right ear to the left"
+    assert (np.diff(points[1:16, 0]) > 0).all(), "the jaw runs from the right ear to the left"
+    assert points[0, 2] > points[1, 2] and points[16, 2] > points[15, 2], "the jaw begins at the ears"
     assert points[8, 2] == points[:, 2].min(), "the chin is lowest"
     assert (np.diff(points[27:31, 2]) < 0).all() and points[30, 1] == points[:, 1].min(), "down the nose to its tip"
     assert p["right eye 1"][0] < p["right eye 4"][0] < 0 < p["left eye 1"][0] < p["left eye 4"][0]
