@@ -48,7 +48,7 @@ def quick():
         most_views=VIEWS,
         orientation=presets.OrientationConfig(method="structure tensor"),
         volume=presets.VolumeConfig(spacing=0.01, visible=0.012),
-        shell=presets.ShellConfig(directions=60, depth_layers=3, depth_step=0.004, depth_rounds=2),
+        shell=presets.ShellConfig(directions=60),
         growth=presets.GrowthConfig(step=0.004, uncovered=0.006),
         refine=presets.RefineConfig(steps=0),
     )
