@@ -44,7 +44,7 @@ class Medium:
 
     def drawn_in(self, inset: float) -> "Medium":
         """The same medium with the hair's surface drawn in by so many metres in all."""
-        further = torch.tensor([inset - self.inset, 0.0], device=self.surfaces.device)
+        further = torch.tensor([inset - self.inset, 0.0], dtype=self.surfaces.dtype, device=self.surfaces.device)
         surfaces = self.surfaces + further.reshape(2, 1, 1, 1)
         return replace(self, surfaces=surfaces, inset=inset)
 
