@@ -80,9 +80,11 @@ def _distance(mask):
 
 def _free_edge(skin, person, hair):
     """Where the person ends in skin, to a fraction of a pixel: along the masks' slope to where it crosses one half."""
-    slope_y, slope_x = np.gradient(cv2.GaussianBlur(person, (0, 0), 0.8))
-    slope = np.hypot(slope_x, slope_y)
     inside = person > 0.5
+    # Blurred, a hard mask too has a slope to follow; the edge stays where it was.
+    person = cv2.GaussianBlur(person, (0, 0), 0.8)
+    slope_y, slope_x = np.gradient(person)
+    slope = np.hypot(slope_x, slope_y)
     rim = inside & ~cv2.erode(inside.astype(np.uint8), np.ones((3, 3), np.uint8), borderValue=1).astype(bool)
     near_hair = cv2.dilate(hair.astype(np.uint8), np.ones((5, 5), np.uint8)).astype(bool)
     rim &= (skin > 0.3) & ~near_hair & (slope > 0.05)

@@ -1,5 +1,7 @@
 """A head is found again in masks that were drawn from it."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
@@ -7,6 +9,7 @@ from scipy.spatial.transform import Rotation
 from backend.errors import CaptureError
 from backend.formats.head import BUILT_IN_HEAD, read_head
 from backend.head.align import align_head, fit_pose
+from backend.head.silhouette import outline
 from backend.protocol import SilentReporter
 from tests.unit.head_scene import hair_shell, ring_of_cameras, views_of
 
@@ -41,6 +44,17 @@ def test_head_is_found_from_any_direction(yaw, tmp_path):
     assert np.degrees(Rotation.from_matrix(turn).magnitude()) < 4
     assert found.overlap > 0.9
     assert not found.ambiguous
+
+
+@pytest.mark.parametrize("soft", [True, False])
+def test_edge_of_skin_is_found_to_a_fraction_of_a_pixel(soft):
+    x, y = np.meshgrid(np.arange(80) + 0.5, np.arange(60) + 0.5)
+    inside = 20.3 - np.hypot(x - 41, y - 29)
+    disc = np.clip(inside + 0.5, 0, 1) if soft else (inside > 0).astype(float)
+    view = SimpleNamespace(hair=np.zeros((60, 80)), bust=disc, intrinsics=np.eye(3), world_to_camera=np.eye(4))
+    edge = outline(view, 80).edge
+    assert len(edge) > 80
+    assert abs(np.hypot(*(edge - [41, 29]).T).mean() - 20.3) < 0.15
 
 
 def test_nothing_to_lay_a_head_into_is_said():
