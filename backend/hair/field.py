@@ -106,13 +106,14 @@ def screened_solve(
 
 
 def diffuse(
-    shell: Shell, volumes: Volumes, scalp_points: np.ndarray, scalp_normals: np.ndarray, config: FieldConfig,
-    reporter: Reporter,
+    shell: Shell, volumes: Volumes, scalp_points: np.ndarray, scalp_normals: np.ndarray, prior: torch.Tensor,
+    prior_grid: Grid, config: FieldConfig, reporter: Reporter,
 ) -> DirectionField:  # fmt: skip
     """Carry the shell's directions inward.
 
     The six entries of d d^T solve (L + w + 1/s^2) T = w d d^T, with w the shell's weight, s the screening length; the
-    scalp's normals (S, 3) at points (S, 3) are weak data. A direction is the eigenvector of the greatest eigenvalue.
+    scalp's normals (S, 3) at points (S, 3) are weak data, and weaker still is the prior (3, x, y, z) on its own grid,
+    which speaks where the pictures are silent. A direction is the eigenvector of the greatest eigenvalue.
     """
     grid = volumes.grid
     nodes = hair_nodes(volumes)
@@ -132,6 +133,11 @@ def diffuse(
 
     add(shell.points.numpy(), shell.directions.numpy(), config.shell_weight * shell.weights.numpy())
     add(scalp_points, scalp_normals, np.full(len(scalp_points), config.scalp_weight))
+    for part in np.array_split(np.arange(len(nodes)), len(nodes) // 500_000 + 1):
+        falling = prior_grid.sample(prior, torch.from_numpy(grid.centres(nodes[part]))).numpy()
+        weight[part] += config.prior_weight
+        for k, (i, j) in enumerate(PAIRS):
+            data[part, k] += config.prior_weight * falling[:, i] * falling[:, j]
     laplacian = node_laplacian(nodes, grid.shape)
     screening = (grid.spacing / config.screening) ** 2
     start = np.repeat(data.sum(0, keepdims=True) / max(weight.sum(), 1e-9), len(nodes), axis=0)

@@ -36,7 +36,7 @@ class VolumeConfig:
 
     spacing: float = 0.002
     """Metres between voxels."""
-    mask_level: float = 0.35
+    mask_level: float = 0.2
     """Share of hair in a pixel from which it belongs to the volume."""
     smallest_component: float = 0.02
     """Separate pieces smaller than this share of the largest are dropped."""
@@ -74,6 +74,8 @@ class FieldConfig:
     """Weight of a sure shell direction against a neighbour's agreement."""
     scalp_weight: float = 0.15
     """Weight of the scalp's normal near the roots."""
+    prior_weight: float = 0.003
+    """Weight of hair simply falling from the scalp, against a neighbour's agreement."""
     iterations: int = 60
     """Conjugate gradient steps."""
     axis_gravity: float = 0.6

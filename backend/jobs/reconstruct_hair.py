@@ -41,6 +41,8 @@ STAGES = ("hull", "shell", "growth", "connection", "all")
 """
 
 PREVIEW_STRANDS = 3000
+FEWEST_PLACES = 100
+"""Seen places on the shell under which curls are not measured."""
 
 
 def run(request: ReconstructHair, reporter: Reporter) -> dict:
@@ -85,12 +87,21 @@ def run(request: ReconstructHair, reporter: Reporter) -> dict:
     scalp = roots.scalp_faces(head, skull, volumes)
     # More than asked for, because some find no hair to grow in.
     rooted = roots.spread_roots(skull, scalp, int(preset.growth.surplus * request.strands), request.seed)
-    winding, medium = None, None
-    if last >= STAGES.index("growth"):
-        winding, medium = _curls(volumes, rooted, visible, seen, preset, device, rng, reporter)
+    # Axes bend no faster than a curl is wide, so every second node carries them.
+    coarse = volumes.coarser()
+    axes = curls.axis_field(coarse, rooted.points, preset.field, reporter)
     reporter.step()
-    if winding is None:
-        directions = field.diffuse(visible, volumes, rooted.points, rooted.normals, preset.field, reporter)
+    winding, depths = None, seen.depths(volumes)
+    if last >= STAGES.index("growth"):
+        medium = growth.Medium.of(axes, coarse, device)
+        winding = _curls(medium, visible, seen, depths, preset, rng, reporter)
+    if winding is not None:
+        # Axes keep within the hair's surface by most of a radius, so that the curls fill it.
+        medium = medium.drawn_in(preset.curls.inset * winding.radius)
+    else:
+        directions = field.diffuse(
+            visible, volumes, rooted.points, rooted.normals, axes.vectors(), coarse.grid, preset.field, reporter
+        )
         reporter.step()
         sign.sign_field(directions, volumes, rooted.points, preset.field, reporter)
         reporter.step()
@@ -101,7 +112,6 @@ def run(request: ReconstructHair, reporter: Reporter) -> dict:
     traces = growth.grow(rooted, medium, preset.growth, reporter, plain=plain)
     grown = _long_enough(traces, preset, request.strands, rng)
     strands, rooted = traces.subset(grown).resampled(request.points), rooted.subset(grown)
-    depths = seen.depths(volumes)
 
     def wound(axes: np.ndarray) -> np.ndarray:
         if winding is None:
@@ -210,30 +220,25 @@ def _shell(volumes: hull.Volumes, seen: _Seen, preset: Preset, robust: bool, rep
 
 
 def _curls(
-    volumes: hull.Volumes,
-    rooted: roots.Roots,
+    medium: growth.Medium,
     visible: shell.Shell,
     seen: _Seen,
+    depths: list[visibility.DepthMap],
     preset: Preset,
-    device: torch.device,
     rng: np.random.Generator,
     reporter: Reporter,
-) -> tuple[curls.Curls | None, growth.Medium | None]:
-    """The curls that the pictures show, and the medium of their axes; None for hair without."""
-    # Axes bend no faster than a curl is wide, so every second node carries them.
-    coarse = volumes.coarser()
-    medium = growth.Medium.of(curls.axis_field(coarse, rooted.points, preset.field, reporter), coarse, device)
-    sure = np.flatnonzero(visible.weights.numpy() > 0.02)
+) -> curls.Curls | None:
+    """The curls that the pictures show along the axes of a medium; None for hair without."""
+    sure = np.flatnonzero(visible.weights.numpy() > 0)
+    if len(sure) < FEWEST_PLACES:
+        return None
     places = visible.points[rng.permutation(sure)[: preset.curls.points]]
-    depths = seen.depths(volumes)
     found, _ = curls.measure(
         places, medium, seen.views, seen.maps, depths, preset.volume.visible, preset.curls, reporter
     )
-    if found is None:
-        return None, None
-    reporter.log(f"Curls of {1000 * found.radius:.1f} mm radius and {1000 * found.pitch:.0f} mm pitch.")
-    # Axes keep within the hair's surface by most of a radius, so that the curls fill it.
-    return found, medium.drawn_in(preset.curls.inset * found.radius)
+    if found is not None:
+        reporter.log(f"Curls of {1000 * found.radius:.1f} mm radius and {1000 * found.pitch:.0f} mm pitch.")
+    return found
 
 
 def _long_enough(traces: growth.Traces, preset: Preset, most: int, rng: np.random.Generator) -> np.ndarray:
