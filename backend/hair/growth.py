@@ -147,7 +147,9 @@ def trace(
         there = there + deep[:, None] * head_slope
         moved = there - here
         length = torch.linalg.vector_norm(moved, dim=-1)
-        keep &= length > 0.2 * config.step
+        # A strand that is pushed aside more than it advances has come to the end of the hair.
+        advance = (moved * ahead).sum(-1)
+        keep &= (length > 0.2 * config.step) & ((advance > 0.6 * length) | young)
         alive, there = alive[keep], there[keep]
         if not len(alive):
             break

@@ -44,7 +44,11 @@ def orientation_map(image: np.ndarray, hair: np.ndarray, config: OrientationConf
     contrast = _local_contrast(_log_intensity(image), mask, config.contrast)
     doubled, energy, spread = (_gabor if config.method == "gabor" else _structure_tensor)(contrast, config)
     # Responses at the mask's edge see the edge itself, so they weigh less there.
-    inner = _blur((mask > 0.5).float(), config.edge)
+    inside = (mask > 0.5).float()
+    # Hair cut off by the picture's border ends in an edge as well.
+    border = round(1.5 * config.edge)
+    inside[:border], inside[-border:], inside[:, :border], inside[:, -border:] = 0, 0, 0, 0
+    inner = _blur(inside, config.edge)
     inner = ((inner - 0.5) * 2).clamp(0, 1) * (mask > 0.5)
     local = _blur(energy * inner, config.normalise) / _blur(inner, config.normalise).clamp(min=1e-3)
     # Each pixel's weight is bounded by its neighbourhood's energy, so that a highlight does not speak for all around.
