@@ -181,9 +181,9 @@ def demo(arguments: list[str]) -> None:
     parser.add_argument(
         "--strands", type=int, default=10_000, help="True strands, and strands to grow. Default: 10000."
     )
-    parser.add_argument("--views", type=int, default=16, help="Pictures to render. Default: 16.")
-    parser.add_argument("--size", type=int, default=400, help="Their width and height in pixels. Default: 400.")
-    parser.add_argument("--samples", type=int, default=24, help="Samples a pixel. Default: 24.")
+    parser.add_argument("--views", type=int, default=14, help="Pictures to render. Default: 14.")
+    parser.add_argument("--size", type=int, default=360, help="Their width and height in pixels. Default: 360.")
+    parser.add_argument("--samples", type=int, default=20, help="Samples a pixel. Default: 20.")
     options = parser.parse_args(arguments)
     if options.views <= max(SHOWN):
         raise RequestError(f"The demo shows view {max(SHOWN)}, so it needs at least {max(SHOWN) + 1} views.")
