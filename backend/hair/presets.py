@@ -170,9 +170,9 @@ class RefineConfig:
     """Weight of L_vol, mean of squared millimetres."""
     chamfer: float = 0.03
     """Weight of L_chm, mean of squared millimetres."""
-    orientation: float = 1.0
+    orientation: float = 5.0
     """Weight of L_orient."""
-    image_orientation: float = 1.0
+    image_orientation: float = 5.0
     """Weight of the reprojected directions."""
     image_mask: float = 0.3
     """Weight of strands outside the masks."""
