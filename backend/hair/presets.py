@@ -36,7 +36,7 @@ class VolumeConfig:
 
     spacing: float = 0.002
     """Metres between voxels."""
-    mask_level: float = 0.2
+    mask_level: float = 0.3
     """Share of hair in a pixel from which it belongs to the volume."""
     smallest_component: float = 0.02
     """Separate pieces smaller than this share of the largest are dropped."""
