@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.ndimage import distance_transform_edt, label
+from scipy.ndimage import distance_transform_edt, label, maximum_filter, minimum_filter
 
 from ..errors import CaptureError
 from ..geometry.grid import Grid
@@ -61,18 +61,24 @@ def visual_hull(views: list[HairView], head: Surface, config: VolumeConfig, repo
     low = coarse.origin + (where.min(0) - 1) * coarse.spacing - config.margin
     high = coarse.origin + (where.max(0) + 1) * coarse.spacing + config.margin
     grid = Grid.around(low, high, config.spacing)
-    hull = np.empty(grid.size, np.float32)
+    # Distances change no faster than places do, but jump where a view falls silent, so nodes are carved again near the
+    # coarse surface and wherever a coarse neighbour has the other sign.
+    turning = (maximum_filter(rough.numpy(), 3) > 0) & (minimum_filter(rough.numpy(), 3) < 0)
+    known = torch.stack([rough, torch.from_numpy(turning.astype(np.float32))])
+    hull, near = np.empty(grid.size, np.float32), np.empty(grid.size, bool)
     for part in np.array_split(np.arange(grid.size), grid.size // 2_000_000 + 1):
-        hull[part] = coarse.sample(rough[None], torch.from_numpy(grid.centres(part)))[:, 0].numpy()
-    # Distances change no faster than places do, so only nodes near the coarse surface are carved again.
-    near = np.flatnonzero(np.abs(hull) < coarse.spacing)
+        found = coarse.sample(known, torch.from_numpy(grid.centres(part))).numpy()
+        hull[part] = found[:, 0]
+        near[part] = (np.abs(found[:, 0]) < coarse.spacing) | (found[:, 1] > 0)
+    near = np.flatnonzero(near)
     hull[near] = _carved(cones, grid, near, reporter)
-    if not (hull < 0).any():
-        raise _no_hull()
     hull = _without_crumbs(hull.reshape(grid.shape), config)
-    return Volumes(
-        grid, torch.from_numpy(hull), torch.from_numpy(head.signed_distance_on(grid, hull < 2 * config.margin))
-    )
+    skull = head.signed_distance_on(grid, hull < 2 * config.margin)
+    volumes = Volumes(grid, torch.from_numpy(hull), torch.from_numpy(skull))
+    # Inside the head every view may be silent; that alone is no hair.
+    if not volumes.inside().any():
+        raise _no_hull()
+    return volumes
 
 
 def _no_hull() -> CaptureError:
@@ -105,7 +111,8 @@ class _Cone:
         behind = self.head.behind(pixels, depth)
         # Where the picture shows skin but the mesh has none (shoulders, say), hair may be hidden at any depth.
         bare = torch.isinf(behind) & (sample_image(self.bust, pixels)[:, 0] > 0.5)
-        hidden = (behind > 0.004) | bare
+        # The head's depth is known to about a pixel's width.
+        hidden = (behind > (1.5 * depth / self.view.focal).clamp(min=0.004)) | bare
         distance = torch.where(hidden, sampled[:, 1], sampled[:, 0]) * depth / self.view.focal
         seen = (depth > 0) & (pixels > 0.5).all(-1) & (pixels < self.size - 0.5).all(-1)
         return torch.where(seen, distance, torch.full_like(distance, -torch.inf))
@@ -164,16 +171,18 @@ def _carved(cones: list[_Cone], grid: Grid, nodes: np.ndarray, reporter: Reporte
     far = 4 * grid.spacing
     values = np.full(len(nodes), -np.inf, np.float32)
     alive = np.arange(len(nodes))
+    pictures = np.zeros(len(nodes), np.int16)
     for cone in cones:
         for part in np.array_split(alive, len(alive) // 400_000 + 1):
             found = cone.signed_distance(torch.from_numpy(grid.centres(nodes[part]))).numpy()
             values[part] = np.maximum(values[part], found)
+            pictures[part] += np.isfinite(found)
             reporter.check()
         # What one view puts far outside need not be asked of the others.
         alive = alive[values[alive] < far]
         reporter.step()
-    # A place that no view speaks for is not hair.
-    values[np.isneginf(values)] = far
+    # A place at the rim of what the cameras see, in few pictures, is not hair on their word.
+    values[pictures < max(2, len(cones) // 3)] = far
     return values
 
 
