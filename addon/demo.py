@@ -40,7 +40,7 @@ class Demo:
 
     def run(self) -> dict:
         """Returns what metrics.json holds."""
-        bpy.ops.wm.read_factory_settings(use_empty=True)
+        bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
         self._step("1/6 Growing wavy hair on the built-in head", self._grow)
         self._step(f"2/6 Rendering {self.options.views} views with their truth", self._render)
         self._step("3/6 Reconstructing strands from the pictures", self._reconstruct)

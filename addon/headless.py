@@ -54,7 +54,7 @@ def ground_truth(arguments: list[str]) -> None:
     values = {name: getattr(options, name) for name in _SETTINGS}
     settings = contract.check(contract.RenderGroundTruth, values)
     files = Files(options.strands, options.head, options.unit, options.up, _colour(options.hair_colour))
-    bpy.ops.wm.read_factory_settings(use_empty=True)
+    bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
     hair, head = load_subject(files, settings.seed)
     reporter = Reporter(options.out.absolute(), print_event)
     backend = os.environ.get("MAQUETTE_BACKEND_PYTHON", "")
