@@ -139,7 +139,7 @@ def trace(
         else:
             # Slide along the hair's surface instead of leaving it, unless the strand heads straight out: a tip.
             leaving = (ahead * hair_slope).sum(-1)
-            keep = ~out | (leaving < 0.75) | young
+            keep = ~out | (leaving < config.slide) | young
             slide = torch.where(out & (not young), surfaces[:, 0].clamp(max=config.step), 0.0)
             there = there - slide[:, None] * hair_slope
             keep &= (surfaces[:, 0] < 2 * config.step + medium.inset) | young

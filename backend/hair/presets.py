@@ -130,6 +130,8 @@ class GrowthConfig:
     """Metres from the root over which the scalp's normal gives way to the field."""
     longest: float = 0.8
     """Metres after which a strand ends."""
+    slide: float = 0.2
+    """Cosine to the hair's surface normal up to which a strand slides along the surface; steeper ones end there."""
     surplus: float = 1.25
     """Roots tried for each strand asked for."""
     shortest: float = 0.01
