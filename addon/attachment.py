@@ -12,6 +12,7 @@ from mathutils.bvhtree import BVHTree
 
 from ..backend.errors import HeadError
 from . import deform, versions
+from .visibility import evaluable
 
 UV_MAP = "Hair Attachment"
 """Our own UV map, made where the head has none that tells its places apart."""
@@ -93,12 +94,13 @@ def attach(context: bpy.types.Context, head: bpy.types.Object, roots: np.ndarray
 
 def evaluated_surface(context: bpy.types.Context, head: bpy.types.Object, uv_map: str) -> Surface:
     """The head with its shape keys and modifiers, as triangles in its own coordinates."""
-    evaluated = head.evaluated_get(context.evaluated_depsgraph_get())
-    mesh = evaluated.to_mesh()
-    try:
-        return _surface(mesh, uv_map)
-    finally:
-        evaluated.to_mesh_clear()
+    with evaluable(head, depsgraph=context.evaluated_depsgraph_get()) as depsgraph:
+        evaluated = head.evaluated_get(depsgraph)
+        mesh = evaluated.to_mesh()
+        try:
+            return _surface(mesh, uv_map)
+        finally:
+            evaluated.to_mesh_clear()
 
 
 def _surface(mesh: bpy.types.Mesh, uv_map: str) -> Surface:

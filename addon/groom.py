@@ -15,6 +15,7 @@ from ..backend.formats.strands import Strands
 from . import attachment, deform, guides, versions
 from .hair_material import BROWN, COLOUR_ATTRIBUTE, hair_material
 from .strands_scene import curves_from_strands
+from .visibility import evaluable
 
 GROOM, GUIDES, PREVIEW = "groom", "guides", "preview"
 """Values of the property ``maquette_role``."""
@@ -198,18 +199,23 @@ def groom_modifier(hair: bpy.types.Object) -> bpy.types.NodesModifier | None:
 
 @contextlib.contextmanager
 def full_density(*hairs: bpy.types.Object):
-    """Evaluate all strands while this lasts, whatever share the viewport shows."""
+    """Evaluate all strands while this lasts, whatever share the viewport shows, and of hidden ones too."""
     shares = {}
     for hair in hairs:
         modifier = groom_modifier(hair)
         if modifier:
-            shares[hair.name, modifier.name] = versions.get_modifier_input(modifier, "Viewport Display")
+            share = versions.get_modifier_input(modifier, "Viewport Display")
+            shares[hair.name, modifier.name] = share, modifier.show_viewport
             versions.set_modifier_input(modifier, "Viewport Display", 100.0)
+            modifier.show_viewport = True
     try:
-        yield
+        with evaluable(*hairs):
+            yield
     finally:
-        for (hair, modifier), share in shares.items():
-            versions.set_modifier_input(bpy.data.objects[hair].modifiers[modifier], "Viewport Display", share)
+        for (hair, name), (share, shown) in shares.items():
+            modifier = bpy.data.objects[hair].modifiers[name]
+            versions.set_modifier_input(modifier, "Viewport Display", share)
+            modifier.show_viewport = shown
 
 
 def _colour(colour, strands: int) -> np.ndarray | None:

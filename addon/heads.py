@@ -8,6 +8,7 @@ import numpy as np
 from ..backend.errors import HeadError
 from ..backend.formats.head import BUILT_IN_HEAD, Head, check_head
 from .skin_material import eye_material, skin_material
+from .visibility import evaluable
 
 HEAD_ROLE = "head"
 LANDMARKS = "maquette_landmarks"
@@ -74,7 +75,7 @@ def _set_materials(mesh: bpy.types.Mesh, head: Head) -> None:
 
 
 def head_from_object(thing: bpy.types.Object, depsgraph: bpy.types.Depsgraph | None = None) -> Head:
-    """The head as it is evaluated now (shape keys, armature, modifiers), in world metres, triangulated.
+    """The head as it is evaluated now (shape keys, armature, modifiers), hidden or not, in world metres, triangulated.
 
     Its regions are the vertex groups (weights above a half), so a group named "scalp" says where hair grows.
     Landmarks are kept as long as the triangles are those that they were made for.
@@ -84,8 +85,13 @@ def head_from_object(thing: bpy.types.Object, depsgraph: bpy.types.Depsgraph | N
     """
     if thing is None or thing.type != "MESH":
         raise HeadError("Choose a mesh object as the head.")
-    depsgraph = depsgraph or bpy.context.evaluated_depsgraph_get()
-    evaluated = thing.evaluated_get(depsgraph)
+    with evaluable(thing, depsgraph=depsgraph) as current:
+        head = _head(thing, thing.evaluated_get(current))
+    check_head(head, thing.name)
+    return head
+
+
+def _head(thing: bpy.types.Object, evaluated: bpy.types.Object) -> Head:
     mesh = evaluated.to_mesh()
     try:
         vertices = np.empty((len(mesh.vertices), 3), np.float32)
@@ -96,7 +102,7 @@ def head_from_object(thing: bpy.types.Object, depsgraph: bpy.types.Depsgraph | N
         matrix = np.array(evaluated.matrix_world, np.float64)
         if np.linalg.det(matrix[:3, :3]) < 0:
             faces = faces[:, ::-1]  # a mirrored object is inside out in the world
-        head = Head(
+        return Head(
             vertices=vertices.astype(np.float64) @ matrix[:3, :3].T + matrix[:3, 3],
             faces=faces,
             uv=_corner_uv(mesh, mirrored=faces.strides[1] < 0),
@@ -106,8 +112,6 @@ def head_from_object(thing: bpy.types.Object, depsgraph: bpy.types.Depsgraph | N
         )
     finally:
         evaluated.to_mesh_clear()
-    check_head(head, thing.name)
-    return head
 
 
 def _corner_uv(mesh: bpy.types.Mesh, *, mirrored: bool) -> np.ndarray | None:

@@ -4,6 +4,7 @@ import bpy
 import numpy as np
 
 from ..backend.formats.strands import Strands
+from .visibility import evaluable
 
 
 def curves_from_strands(strands: Strands, name: str) -> bpy.types.Curves:
@@ -18,10 +19,14 @@ def curves_from_strands(strands: Strands, name: str) -> bpy.types.Curves:
 def strands_from_object(
     hair: bpy.types.Object, depsgraph: bpy.types.Depsgraph | None = None, *, evaluated: bool = True
 ) -> Strands:
-    """The strands of a Curves object in world metres, after its modifiers unless ``evaluated`` is off."""
-    source = hair
-    if evaluated:
-        source = hair.evaluated_get(depsgraph or bpy.context.evaluated_depsgraph_get())
+    """Strands of a Curves object, hidden or not, in world metres; after its modifiers unless ``evaluated`` is off."""
+    if not evaluated:
+        return _strands(hair)
+    with evaluable(hair, depsgraph=depsgraph) as current:
+        return _strands(hair.evaluated_get(current))
+
+
+def _strands(source: bpy.types.Object) -> Strands:
     data = source.data
     if not len(data.curves):  # then Blender has no offsets at all, not even the first
         return Strands(np.zeros((0, 3)), np.zeros(0))

@@ -166,7 +166,6 @@ def test_guides_grow_the_groom_again(parts):
     head = make_head()
     strands = make_strands(parts, head)
     made = parts.groom.add_groom(bpy.context, strands, head)
-    made.guides.hide_viewport = False
     grown = evaluated(parts, made.guides)
     assert abs(len(grown) - len(strands)) < 60
     assert made.guide_error < 0.002
@@ -186,6 +185,55 @@ def test_guides_grow_the_groom_again(parts):
     key.value = 1.0
     expected = expected_after(head, grown.points, turn, shift)
     assert np.abs(evaluated(parts, made.guides).points - expected).max() < 5e-6
+
+
+def hide_by(way, thing):
+    """Hide an object as an artist may."""
+    if way == "viewport":
+        thing.hide_viewport = True
+    elif way == "eye":
+        thing.hide_set(True)
+    else:
+        apart = bpy.data.collections.new("Apart")
+        bpy.context.scene.collection.children.link(apart)
+        for collection in thing.users_collection:
+            collection.objects.unlink(thing)
+        apart.objects.link(thing)
+        layer = bpy.context.view_layer.layer_collection.children["Apart"]
+        setattr(layer if way == "excluded" else apart, "exclude" if way == "excluded" else "hide_viewport", True)
+    bpy.context.view_layer.update()
+
+
+@pytest.mark.parametrize("way", ["viewport", "eye", "excluded", "collection"])
+def test_what_is_hidden_is_read_as_it_would_be_seen(parts, maquette_part, way):
+    head_from_object = maquette_part("addon.heads").head_from_object
+    head = make_head()
+    strands = make_strands(parts, head, count=1000)
+    made = parts.groom.add_groom(bpy.context, strands, head)
+    made.guides.hide_viewport = False
+    parts.versions.set_modifier_input(parts.groom.groom_modifier(made.hair), "Viewport Display", 10.0)
+    key, turn, shift = add_shape_key(head)
+    key.value = 1.0
+    hidden = [made.hair, made.guides, head]
+    for thing in hidden:
+        hide_by(way, thing)
+    before = [(t.hide_viewport, t.visible_get(), [c.name for c in t.users_collection]) for t in hidden]
+    collections = len(bpy.data.collections)
+
+    expected = expected_after(head, strands.points, turn, shift)
+    assert np.abs(evaluated(parts, made.hair).points - expected).max() < 5e-6
+    assert abs(len(evaluated(parts, made.guides)) - len(strands)) < 60
+    rest = np.array([v.co for v in head.data.vertices])
+    posed = rest @ turn.T + shift
+    world = np.array(head.matrix_world)
+    assert np.abs(head_from_object(head).vertices - (posed @ world[:3, :3].T + world[:3, 3])).max() < 5e-6
+    surface = parts.attachment.evaluated_surface(bpy.context, head, "UVMap")
+    assert np.abs(surface.vertices - posed).max() < 1e-6
+
+    assert [(t.hide_viewport, t.visible_get(), [c.name for c in t.users_collection]) for t in hidden] == before
+    assert len(bpy.data.collections) == collections
+    modifier = parts.groom.groom_modifier(made.hair)
+    assert parts.versions.get_modifier_input(modifier, "Viewport Display") == 10.0
 
 
 def test_radius_falls_to_the_tip(parts):
