@@ -44,6 +44,7 @@ class JobRecord:
         request: contract.encode of the request.
         context: names of what the result belongs to (objects, collections); never references to them.
         file: the .blend file that was open, "" for an unsaved one.
+        file_token: of that file, kept in its scene too, for all unsaved ones are called "".
         message: what to tell the artist now; a sentence.
         tail: last lines of the log, of a job that died or failed by a fault of ours.
     """
@@ -57,6 +58,7 @@ class JobRecord:
     exclusive: bool = False
     context: dict = field(default_factory=dict)
     file: str = ""
+    file_token: str = ""
     created: float = field(default_factory=time.time)
     delivered: bool = False
     python: str = ""
@@ -72,7 +74,7 @@ class JobRecord:
     held: bool = False
     """Its result waits for the artist's word rather than entering the scene by itself."""
 
-    KEPT = ("title", "detached", "exclusive", "context", "file", "created", "delivered", "python")
+    KEPT = ("title", "detached", "exclusive", "context", "file", "file_token", "created", "delivered", "python")
 
     @property
     def files(self) -> JobFolder:

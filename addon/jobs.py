@@ -8,6 +8,7 @@ scene. What needs no Blender is in job_queue.py and warm_worker.py.
 """
 
 import contextlib
+import secrets
 import sys
 import time
 import traceback
@@ -27,6 +28,8 @@ from .warm_worker import WarmWorker
 
 SECONDS_BETWEEN_POLLS = {"busy": 0.1, "asked": 0.03, "idle": 1.0}
 SECONDS_BETWEEN_DRAWS = 0.2
+FILE_TOKEN = "maquette_file"
+"""Custom property of a scene in which a job was asked for."""
 __all__ = ["all_jobs", "ask", "bring_in", "get", "on_failure", "on_preview", "on_result", "poll", "prepare", "submit"]
 
 
@@ -71,6 +74,9 @@ def submit(
     record = queue().submit(
         request, title=title, job_id=job_id, detached=detached, context=context_ids, file=bpy.data.filepath
     )
+    record.file_token = _file_token()
+    with contextlib.suppress(OSError):
+        record.save()
     _here.add(record.id)
     _placed.add(record.id)
     _wake()
@@ -316,10 +322,23 @@ def _place(jobs: JobQueue) -> None:
     for record in jobs.records.values():
         if record.id not in _placed:
             _placed.add(record.id)
-            if record.file == bpy.data.filepath:
+            if record.file == bpy.data.filepath and (record.file or record.file_token in _file_tokens()):
                 _here.add(record.id)
             if not record.state.active:
                 _failures_told.add(record.id)
+
+
+def _file_tokens() -> set[str]:
+    """What tells the open file from other unsaved ones; empty until a job was asked for in it."""
+    return {scene[FILE_TOKEN] for scene in bpy.data.scenes if isinstance(scene.get(FILE_TOKEN), str)}
+
+
+def _file_token() -> str:
+    """The open file's token, made if there is none."""
+    scene = bpy.context.scene
+    if not isinstance(scene.get(FILE_TOKEN), str):
+        scene[FILE_TOKEN] = secrets.token_hex(8)
+    return scene[FILE_TOKEN]
 
 
 @persistent

@@ -126,6 +126,22 @@ def test_a_file_loaded_during_a_job_does_not_receive_its_result_unasked(jobs, fa
     assert len(made_by(identity)) == 1
 
 
+def test_one_unsaved_file_does_not_receive_what_another_asked_for(jobs, fake):
+    arrivals = []
+    receive_empty(jobs, arrivals)
+    identity = jobs.submit(fake(steps=10, seconds_per_step=0.02), title="Count", wait=False)
+    token = jobs.get(identity).file_token
+    assert token and bpy.context.scene["maquette_file"] == token
+    bpy.ops.wm.read_homefile(use_empty=True)
+    until(jobs, lambda: jobs.get(identity).held)
+    assert not arrivals and "an unsaved file" in jobs.get(identity).message
+    # As when Blender recovers the unsaved file: it has no name again, but what was in it.
+    bpy.context.scene["maquette_file"] = token
+    jobs._file_loaded()
+    until(jobs, lambda: jobs.get(identity).state == "done")
+    assert arrivals == [10]
+
+
 def test_a_held_result_can_be_brought_in_anywhere(jobs, fake, tmp_path):
     arrivals = []
     receive_empty(jobs, arrivals)
