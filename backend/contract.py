@@ -105,7 +105,7 @@ class ReconstructHair(Request):
     preset: str = setting("How much time to spend.", "standard", choices=PRESETS)
     strands: int = setting("Strands to grow.", 10_000, minimum=100, maximum=100_000)
     points: int = setting("Points on each strand.", 100, minimum=8, maximum=256)
-    views: int = setting("Views to use, spread evenly; 0 uses all of them.", 0, minimum=0, maximum=1000)
+    views: int = setting("Views to use, spread evenly; 0 lets the preset choose.", 0, minimum=0, maximum=1000)
     device: str = setting("Where to compute.", "auto", choices=DEVICES)
     seed: int = setting("Seed of every random choice.", 0, minimum=0, maximum=2**31 - 1)
     stages: str = setting(

@@ -71,8 +71,9 @@ def surroundings(**extra: str) -> dict[str, str]:
 def run(arguments) -> int:
     """`build.py setup`."""
     if arguments.remove:
-        shutil.rmtree(cache(), ignore_errors=True)
-        print(f"Removed {cache()}.")
+        # Only what was made here: MAQUETTE_CACHE may name a folder that holds more.
+        shutil.rmtree(cache() / "environments", ignore_errors=True)
+        print(f"Removed {cache() / 'environments'}.")
         return 0
     print(f"backend: {backend()}")
     print(f"bpy:     {blender(arguments.blender)}")

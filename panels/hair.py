@@ -35,9 +35,9 @@ class MAQUETTE_PT_hair_capture(_Step, bpy.types.Panel):
     def draw(self, context):
         column = self.columns()
         column.prop(context.scene.maquette, "capture")
-        row = column.row(align=True)
-        row.operator("maquette.open_capture", icon="FILE_FOLDER")
-        row.operator("maquette.sample_capture", icon="OUTLINER_OB_CAMERA")
+        opening = column.column(align=True)
+        opening.operator("maquette.open_capture", icon="FILE_FOLDER")
+        opening.operator("maquette.sample_capture", icon="OUTLINER_OB_CAMERA")
         row = column.row(align=True)
         row.operator("maquette.look_through", text="", icon="TRIA_LEFT").step = -1
         row.operator("maquette.look_through", icon="CAMERA_DATA")

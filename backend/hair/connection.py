@@ -47,6 +47,9 @@ def connect(
     Returns:
         strands (M, L, 3), and the host (M,) whose root each shares; seeds without a host are left out.
     """
+    length = strands.shape[1]
+    if not len(seeds):
+        return np.zeros((0, length, 3), np.float32), np.zeros(0, np.int64)
     device = medium.tensors.device
     points = torch.from_numpy(seeds.astype(np.float32)).to(device)
     start = torch.from_numpy(directions.astype(np.float32)).to(device)
@@ -55,7 +58,6 @@ def connect(
     ends, end_directions = _ends(backward, -directions)
     host, place = _hosts(ends, -end_directions, strands, config, reporter)
     joined, kept_hosts = [], []
-    length = strands.shape[1]
     for s in np.flatnonzero(host >= 0):
         parts = [
             _bridge(strands[host[s]], place[s], ends[s], -end_directions[s]),

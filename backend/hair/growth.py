@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from scipy.spatial import cKDTree
 
 from ..formats.strands import Strands
 from ..geometry.grid import Grid, gradient
@@ -100,6 +101,27 @@ class Traces:
         return Traces(self.points[chosen], self.counts[chosen])
 
 
+def adopted(strands: np.ndarray, rooted: Roots, lost: Roots, reach: float) -> tuple[np.ndarray, Roots]:
+    """Strands for roots that found no hair, such as beside a parting, where it is thinner than the volume's voxels.
+
+    Each lost root takes the strand of the nearest root that has one, moved to it; the move fades towards the tip.
+
+    Args:
+        strands: (N, L, 3) metres, of the roots ``rooted`` (N,).
+        lost: (M,) roots without a strand.
+        reach: metres to the nearest root with a strand; beyond it the scalp is taken for bare.
+
+    Returns:
+        strands (K, L, 3) and their roots (K,), K at most M.
+    """
+    distance, nearest = cKDTree(rooted.points).query(lost.points, distance_upper_bound=reach)
+    found = np.flatnonzero(np.isfinite(distance))
+    host = nearest[found]
+    fade = (1 - np.linspace(0, 1, strands.shape[1], dtype=np.float32)) ** 2
+    moved = strands[host] + fade[:, None] * (lost.points[found] - strands[host, 0])[:, None]
+    return moved.astype(np.float32), lost.subset(found)
+
+
 def trace(
     points: torch.Tensor,
     start: torch.Tensor,
@@ -159,5 +181,5 @@ def trace(
         counts[alive.cpu().numpy()] += 1
         if step % 8 == 0:
             reporter.check()
-    longest = int(counts.max())
+    longest = int(counts.max(initial=1))
     return Traces(path[:, :longest].numpy(), counts)

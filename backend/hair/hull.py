@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.ndimage import distance_transform_edt, label, maximum_filter, minimum_filter
+from scipy.ndimage import distance_transform_edt, grey_closing, label, maximum_filter, minimum_filter
 
 from ..errors import CaptureError
 from ..geometry.grid import Grid
@@ -41,6 +41,10 @@ class Volumes:
         return (self.hair < 0) & (self.head > 0)
 
 
+LARGEST_GRID = 60_000_000
+"""Nodes; a metre of hair each way at 2.6 mm. A volume of them takes 240 MB."""
+
+
 def visual_hull(views: list[HairView], head: Surface, config: VolumeConfig, reporter: Reporter) -> Volumes:
     """Carve the hair's volume from the masks.
 
@@ -49,7 +53,7 @@ def visual_hull(views: list[HairView], head: Surface, config: VolumeConfig, repo
     metres; the hull's is the largest of them, which keeps the surface finer than the grid.
 
     Raises:
-        CaptureError: when no place is hair in all views.
+        CaptureError: when no place is hair in all views, or the hair is far larger than a person's.
     """
     cones = [_Cone(view, head, config) for view in views]
     low, high = _bounds(views)
@@ -61,6 +65,11 @@ def visual_hull(views: list[HairView], head: Surface, config: VolumeConfig, repo
     low = coarse.origin + (where.min(0) - 1) * coarse.spacing - config.margin
     high = coarse.origin + (where.max(0) + 1) * coarse.spacing + config.margin
     grid = Grid.around(low, high, config.spacing)
+    if grid.size > LARGEST_GRID:
+        raise CaptureError(
+            f"The hair spans {float((high - low).max()):.2g} m in this capture, more than hair does. If its unit"
+            " is not the metre, set metres_per_unit in transforms.json."
+        )
     # Distances change no faster than places do, but jump where a view falls silent, so nodes are carved again near the
     # coarse surface and wherever a coarse neighbour has the other sign.
     turning = (maximum_filter(rough.numpy(), 3) > 0) & (minimum_filter(rough.numpy(), 3) < 0)
@@ -93,7 +102,9 @@ class _Cone:
 
     def __init__(self, view: HairView, head: Surface, config: VolumeConfig):
         self.view = view
-        hair = _pixel_distance(view.hair, config.mask_level)
+        # Gaps between strands, as beside a parting, are not where the hair ends; views would carve all of it by turns.
+        covered = grey_closing(view.hair, size=(config.closing, config.closing))
+        hair = _pixel_distance(covered, config.mask_level)
         if view.bust is None:
             # Skin is not told from background, so whatever the head hides stays open.
             person = np.full_like(hair, -1e3)

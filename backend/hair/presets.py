@@ -38,6 +38,8 @@ class VolumeConfig:
     """Metres between voxels."""
     mask_level: float = 0.3
     """Share of hair in a pixel from which it belongs to the volume."""
+    closing: int = 5
+    """Pixels: gaps in a hair mask up to this width are closed."""
     smallest_component: float = 0.02
     """Separate pieces smaller than this share of the largest are dropped."""
     margin: float = 0.008
@@ -134,6 +136,8 @@ class GrowthConfig:
     """Cosine to the hair's surface normal up to which a strand slides along the surface; steeper ones end there."""
     surplus: float = 1.25
     """Roots tried for each strand asked for."""
+    adopt: float = 0.012
+    """Metres within which a root that found no hair takes after its neighbour."""
     shortest: float = 0.01
     """Metres; shorter strands found no hair around them."""
     stunted: float = 0.3

@@ -1,5 +1,6 @@
 """Where strands begin: points spread evenly over the scalp."""
 
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,6 +36,11 @@ class Roots:
         """The roots at the given indices."""
         return Roots(self.points[chosen], self.normals[chosen], self.faces[chosen], self.barycentric[chosen])
 
+    def joined(self, others: "Roots") -> "Roots":
+        """These roots and then others."""
+        pairs = zip(dataclasses.astuple(self), dataclasses.astuple(others), strict=True)
+        return Roots(*(np.concatenate(pair) for pair in pairs))
+
     def uv(self, head: Head) -> np.ndarray | None:
         """(N, 2) float32 of each root, or None for a head without UV."""
         if head.uv is None:
@@ -52,10 +58,11 @@ def scalp_faces(head: Head, surface: Surface, volumes: Volumes) -> np.ndarray:
     """
     middles = surface.vertices[surface.faces].mean(1)
     above = torch.from_numpy((middles + 0.004 * surface.face_normals).astype(np.float32))
-    touched = (volumes.grid.sample(volumes.hair[None], above)[:, 0] < 0.003).numpy()
+    away = volumes.grid.sample(volumes.hair[None], above)[:, 0].numpy()
     marked = head.scalp_faces
     if marked is not None:
-        kept = marked[touched[marked]]
+        # A parting shows bare skin between hair whose roots reach into it.
+        kept = marked[away[marked] < 0.008]
         if len(kept):
             return kept
         raise HeadError(
@@ -64,7 +71,7 @@ def scalp_faces(head: Head, surface: Surface, volumes: Volumes) -> np.ndarray:
         )
     # The hairline at the nape lies about 15 cm below the top of an adult's head; lower hair only falls there.
     cranium = middles[:, 2] > surface.vertices[:, 2].max() - 0.15
-    kept = np.flatnonzero(touched & cranium)
+    kept = np.flatnonzero((away < 0.003) & cranium)
     if not len(kept):
         raise HeadError(
             "The hair in the pictures does not touch the head; check that the head lies where they show it."

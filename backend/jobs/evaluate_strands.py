@@ -11,7 +11,7 @@ STEPS = 100
 
 
 def run(request: EvaluateStrands, reporter: Reporter) -> dict:
-    """Write ``scores.csv``, ``scores.json`` and ``errors.npz``.
+    """Write ``scores.csv`` and ``errors.npz``; the result holds the scores.
 
     ``errors.npz`` has for each side ("prediction", "truth") ``<side>_strands`` (M,) int64, the strands that were asked,
     and ``<side>_levels`` (M, L - 1) uint8: 0 where a segment agrees at the narrowest threshold, ..., 3 where at none.

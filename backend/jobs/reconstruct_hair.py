@@ -16,6 +16,7 @@ import torch
 from .. import device as devices
 from ..capture.images import load_views
 from ..contract import ReconstructHair
+from ..errors import CaptureError
 from ..formats.capture import read_capture
 from ..formats.head import BUILT_IN_HEAD, Head, read_head, write_head
 from ..formats.job_folder import write_json
@@ -82,6 +83,11 @@ def run(request: ReconstructHair, reporter: Reporter) -> dict:
     skin = hull.head_samples(skull)
     seen = _Seen(views, maps, skin, preset)
     visible = _shell(volumes, seen, preset, robust=last >= STAGES.index("shell"), reporter=reporter)
+    if not (visible.weights > 0.05).any():
+        raise CaptureError(
+            "No direction of hair can be seen in the photographs; they may be blurred, overexposed or too small. Take"
+            " sharper, larger ones."
+        )
 
     clock.stage("field", "Carrying directions through the hair", 3)
     scalp = roots.scalp_faces(head, skull, volumes)
@@ -110,8 +116,14 @@ def run(request: ReconstructHair, reporter: Reporter) -> dict:
     clock.stage("growth", "Growing strands")
     plain = last < STAGES.index("growth")
     traces = growth.grow(rooted, medium, preset.growth, reporter, plain=plain)
-    grown = _long_enough(traces, preset, request.strands, rng)
-    strands, rooted = traces.subset(grown).resampled(request.points), rooted.subset(grown)
+    grown = _long_enough(traces, preset)
+    strands, lost = traces.subset(grown).resampled(request.points), rooted.subset(~grown)
+    rooted = rooted.subset(grown)
+    if not plain:
+        more, roots_of_more = growth.adopted(strands, rooted, lost, preset.growth.adopt)
+        strands, rooted = np.concatenate([strands, more]), rooted.joined(roots_of_more)
+    chosen = np.sort(rng.permutation(len(strands))[: request.strands])
+    strands, rooted = strands[chosen], rooted.subset(chosen)
 
     def wound(axes: np.ndarray) -> np.ndarray:
         if winding is None:
@@ -241,12 +253,17 @@ def _curls(
     return found
 
 
-def _long_enough(traces: growth.Traces, preset: Preset, most: int, rng: np.random.Generator) -> np.ndarray:
-    """Indices of at most so many traces; the shortest found no hair around them and are left out."""
+def _long_enough(traces: growth.Traces, preset: Preset) -> np.ndarray:
+    """(N,) bool: the shortest traces found no hair around them. Raises CaptureError where none did."""
     length = traces.counts * preset.growth.step
-    shortest = max(preset.growth.shortest, preset.growth.stunted * float(np.median(length)))
-    kept = np.flatnonzero(length > shortest)
-    return np.sort(rng.permutation(kept)[:most]) if len(kept) else np.flatnonzero(traces.counts > 1)
+    kept = length > max(preset.growth.shortest, preset.growth.stunted * float(np.median(length)))
+    kept = kept if kept.any() else traces.counts > 1
+    if not kept.any():
+        raise CaptureError(
+            "No strand could grow: the hair in the pictures does not lie on the head's scalp. Check that the head lies"
+            " where the pictures show it."
+        )
+    return kept
 
 
 def _preview(strands: np.ndarray, name: str, reporter: Reporter, keep: bool = True) -> None:
