@@ -184,7 +184,7 @@ def demo(arguments: list[str]) -> None:
     parser.add_argument("--preset", choices=("draft", "standard"), default="draft", help="Default: draft.")
     parser.add_argument("--style", default="wavy", help="Hairstyle. Default: wavy.")
     parser.add_argument(
-        "--strands", type=int, default=20_000, help="True strands, and strands to grow. Default: 20000."
+        "--strands", type=int, default=15_000, help="True strands, and strands to grow. Default: 15000."
     )
     parser.add_argument("--views", type=int, default=14, help="Pictures to render. Default: 14.")
     parser.add_argument("--size", type=int, default=360, help="Their width and height in pixels. Default: 360.")
