@@ -45,6 +45,8 @@ class JobRecord:
         context: names of what the result belongs to (objects, collections); never references to them.
         file: the .blend file that was open, "" for an unsaved one.
         file_token: of that file, kept in its scene too, for all unsaved ones are called "".
+        attempted: bringing its result in was begun; where that is all, it does not begin again by itself.
+        delivered: its result has been brought in.
         message: what to tell the artist now; a sentence.
         tail: last lines of the log, of a job that died or failed by a fault of ours.
     """
@@ -60,6 +62,7 @@ class JobRecord:
     file: str = ""
     file_token: str = ""
     created: float = field(default_factory=time.time)
+    attempted: bool = False
     delivered: bool = False
     python: str = ""
 
@@ -74,7 +77,18 @@ class JobRecord:
     held: bool = False
     """Its result waits for the artist's word rather than entering the scene by itself."""
 
-    KEPT = ("title", "detached", "exclusive", "context", "file", "file_token", "created", "delivered", "python")
+    KEPT = (
+        "title",
+        "detached",
+        "exclusive",
+        "context",
+        "file",
+        "file_token",
+        "created",
+        "attempted",
+        "delivered",
+        "python",
+    )
 
     @property
     def files(self) -> JobFolder:
@@ -115,6 +129,8 @@ def settle(record: JobRecord) -> bool:
     if read_json(record.files.result) is not None:
         record.state = State.DONE if record.delivered else State.READY
         record.message = ""
+        if record.attempted and not record.delivered:
+            record.held, record.message = True, "The result was not brought in; Bring In tries again."
         return True
     error = read_json(record.files.error)
     if error is None:

@@ -75,8 +75,7 @@ def submit(
         request, title=title, job_id=job_id, detached=detached, context=context_ids, file=bpy.data.filepath
     )
     record.file_token = _file_token()
-    with contextlib.suppress(OSError):
-        record.save()
+    _save(record)
     _here.add(record.id)
     _placed.add(record.id)
     _wake()
@@ -121,7 +120,12 @@ def bring_in(record: JobRecord) -> None:
 
 def resume(record: JobRecord, wait: bool | None = None) -> None:
     """Go on with a job from its last checkpoint; ``wait`` and errors as for ``submit``."""
-    queue().resume(record)
+    state, message, record.attempted = record.state, record.message, False
+    try:
+        queue().resume(record)
+    except OSError:
+        record.state, record.message = state, message
+        raise MaquetteError(f"The folder of “{record.title}” is gone or read-only; remove the job.") from None
     _wake()
     if wait or (wait is None and bpy.app.background):
         _wait_for(record, queue().poll)
@@ -237,15 +241,16 @@ def _receive_result(record: JobRecord) -> None:
 
 def _deliver(record: JobRecord, result: dict) -> None:
     # Said first: a result that takes Blender down with it is not tried again by itself at the next start.
-    record.delivered, record.held = True, False
-    with contextlib.suppress(OSError):
-        record.save()
-    record.state, record.message = State.DONE, ""
     handler = job_handlers.results.get(record.kind)
+    record.attempted, record.delivered, record.held = True, record.delivered or handler is None, False
+    _save(record)
+    record.state, record.message = State.DONE, ""
     if handler is None:
         return
     try:
         handler(record, result)
+        record.delivered = True
+        _save(record)
     except MaquetteError as error:
         record.state, record.held, record.message = State.READY, True, str(error)
     except Exception as error:
@@ -256,6 +261,12 @@ def _deliver(record: JobRecord, result: dict) -> None:
         queue().changed = True
         if record.kind not in job_handlers.sceneless:
             receiving.push_undo(record.title)
+
+
+def _save(record: JobRecord) -> None:
+    """Keep what is known of a job, where its folder can still be written."""
+    with contextlib.suppress(OSError):
+        record.save()
 
 
 def _deliver_answer(record: JobRecord, result: dict) -> None:
@@ -348,7 +359,7 @@ def _file_loaded(*_) -> None:
     if _queue is not None:
         _place(_queue)
         for record in _queue.records.values():
-            if record.state is State.READY and record.id in _here and not record.delivered:
+            if record.state is State.READY and record.id in _here and not record.attempted:
                 record.held = False
     _wake()
 
@@ -359,8 +370,7 @@ def _file_saved(*_) -> None:
     for record in list(_queue.records.values()) if _queue is not None else ():
         if record.id in _here and record.file != bpy.data.filepath:
             record.file = bpy.data.filepath
-            with contextlib.suppress(OSError):
-                record.save()
+            _save(record)
 
 
 classes = ()

@@ -1,6 +1,7 @@
 """Jobs inside Blender: results arrive once, in one undo step, whatever happened to the scene meanwhile."""
 
 import os
+import shutil
 import sys
 import time
 
@@ -211,6 +212,43 @@ def test_a_handler_that_fails_leaves_a_sentence_and_the_result(jobs, fake, maque
         bpy.ops.maquette.bring_in_job(job=identity)
     assert bpy.ops.maquette.bring_in_job(job=identity) == {"FINISHED"}
     assert len(arrivals) == 3 and jobs.get(identity).state == "done"
+
+
+def test_a_result_that_failed_to_arrive_is_still_there_after_a_restart(jobs, fake):
+    def fail(job, result):
+        raise KeyError("head")
+
+    jobs.on_result("fake-job")(fail)
+    identity = jobs.submit(fake(steps=1, seconds_per_step=0), title="Count", wait=False)
+    until(jobs, lambda: jobs.get(identity).held)
+    jobs.unregister()
+    jobs.register()
+    arrivals = []
+    receive_empty(jobs, arrivals)
+    for _ in range(5):
+        jobs.poll()
+    record = jobs.get(identity)
+    assert record.state == "ready" and record.held and not arrivals, "not by itself: it may have ended Blender"
+    assert "Bring In" in record.message
+    bpy.ops.maquette.clear_jobs()
+    assert record.folder.is_dir()
+    assert bpy.ops.maquette.bring_in_job(job=identity) == {"FINISHED"}
+    assert arrivals == [1]
+    jobs.unregister()
+    jobs.register()
+    assert jobs.get(identity).state == "done"
+
+
+def test_a_job_whose_folder_was_deleted_does_not_resume(jobs, fake):
+    identity = jobs.submit(fake(steps=1000, seconds_per_step=0.02), title="Count", wait=False)
+    record = jobs.get(identity)
+    until(jobs, lambda: record.step > 1)
+    jobs.queue().force(record)
+    shutil.rmtree(record.folder)
+    with pytest.raises(RuntimeError, match="The folder of “Count” is gone"):
+        bpy.ops.maquette.resume_job(job=identity)
+    assert record.state == "cancelled"
+    assert bpy.ops.maquette.remove_job(job=identity) == {"FINISHED"}
 
 
 def test_previews_arrive_while_it_runs_and_a_broken_handler_stops_nothing(jobs, fake):
