@@ -4,7 +4,9 @@ import bpy
 
 from ..addon import jobs
 from ..addon.job_record import State
-from ..backend.errors import MaquetteError
+from ..addon.preferences import active_jobs
+from ..backend.contract import SetUpBackend
+from ..backend.errors import EnvironmentTrouble, MaquetteError
 
 
 class JobOperator:
@@ -49,7 +51,21 @@ class MAQUETTE_OT_resume_job(JobOperator, bpy.types.Operator):
     bl_label = "Resume Job"
 
     def act(self, context, record):
+        if record.kind == SetUpBackend.kind:
+            _check_set_up_may_run()
         jobs.resume(record)
+
+
+def _check_set_up_may_run() -> None:
+    """What the set-up's own operator asks before it begins. Raises EnvironmentTrouble."""
+    if not bpy.app.online_access:
+        raise EnvironmentTrouble(
+            "Blender may not go online; turn on Preferences > System > Network > Allow Online Access, "
+            "and resume the set-up"
+        )
+    if active_jobs():
+        raise EnvironmentTrouble("Jobs are still running; wait for them, or stop them, and resume the set-up")
+    jobs.release_backend()
 
 
 class MAQUETTE_OT_bring_in_job(JobOperator, bpy.types.Operator):

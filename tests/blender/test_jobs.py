@@ -251,6 +251,28 @@ def test_a_job_whose_folder_was_deleted_does_not_resume(jobs, fake):
     assert bpy.ops.maquette.remove_job(job=identity) == {"FINISHED"}
 
 
+def test_a_set_up_is_not_resumed_offline_or_under_a_running_job(jobs, fake, maquette_part, tmp_path):
+    contract, State = maquette_part("backend.contract"), maquette_part("addon.job_record").State
+    request = contract.SetUpBackend(place=tmp_path / "backend", lock=tmp_path / "lock.txt", torch="cpu", extra_index="")
+    identity, folder = jobs.prepare("fake-job")
+    record = maquette_part("addon.job_record").JobRecord(
+        identity, request.kind, folder, contract.encode(request), "Set up the backend", state=State.FAILED
+    )
+    jobs.queue().records[identity] = record
+    system = bpy.context.preferences.system
+    online, system.use_online_access = system.use_online_access, False
+    try:
+        with pytest.raises(RuntimeError, match="Allow Online Access"):
+            bpy.ops.maquette.resume_job(job=identity)
+        system.use_online_access = True
+        jobs.submit(fake(steps=1000, seconds_per_step=0.02), title="Count", wait=False)
+        with pytest.raises(RuntimeError, match="still running"):
+            bpy.ops.maquette.resume_job(job=identity)
+    finally:
+        system.use_online_access = online
+    assert record.state == "failed"
+
+
 def test_previews_arrive_while_it_runs_and_a_broken_handler_stops_nothing(jobs, fake):
     shown = []
 
