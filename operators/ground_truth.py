@@ -1,6 +1,7 @@
 """Render Ground Truth: pictures of hair and a head of which everything is known."""
 
 import json
+import shutil
 from pathlib import Path
 
 import bpy
@@ -67,10 +68,25 @@ def _request(scene: bpy.types.Scene) -> RenderGroundTruth:
 
 def _submit(request: RenderGroundTruth) -> None:
     job_id, folder = jobs.prepare(request.kind)
-    bpy.ops.wm.save_as_mainfile(
-        filepath=str(folder / job_places.SCENE_FILE), copy=True, check_existing=False, relative_remap=True
-    )
-    jobs.submit(request, title=f"Ground truth in {request.out.name}", job_id=job_id)
+    try:
+        _save_copy(folder / job_places.SCENE_FILE)
+        jobs.submit(request, title=f"Ground truth in {request.out.name}", job_id=job_id)
+    except MaquetteError:
+        if job_id not in jobs.queue().records:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _save_copy(path: Path) -> None:
+    """The open file as a copy for another Blender. Raises RequestError."""
+    try:
+        bpy.ops.wm.save_as_mainfile(filepath=str(path), copy=True, check_existing=False, relative_remap=True)
+    except RuntimeError as error:
+        why = str(error).strip().removeprefix("Error: ").rstrip(".")
+        raise RequestError(
+            f"A copy of this file for the render cannot be saved in {path.parent} ({why}); make room there, or choose"
+            " another job folder in the preferences."
+        ) from None
 
 
 @jobs.on_result(RenderGroundTruth.kind)

@@ -25,7 +25,7 @@ from .passes import configure, render_view
 from .studio import studio
 from .truth import write_surface, write_truth
 
-_PARTS = ("images", "masks", "depth", "labels", "ground_truth", "orientation")
+_PARTS = ("images", "masks", "depth", "labels", "ground_truth", "orientation", "undistorted", "landmarks.json")
 _UNFINISHED = ".rendering"
 """File in a capture's folder while, or since, a render of it was broken off."""
 
@@ -139,7 +139,10 @@ def _clear(folder: Path) -> None:
             raise CaptureError(f"{folder} holds pictures that were not rendered here; choose another, empty folder.")
         (folder / "transforms.json").unlink(missing_ok=True)
         for name in _PARTS:
-            shutil.rmtree(folder / name, ignore_errors=True)
+            if (folder / name).is_dir():
+                shutil.rmtree(folder / name, ignore_errors=True)
+            else:
+                (folder / name).unlink(missing_ok=True)
     for name in ("images", "depth"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     marker.touch()

@@ -1,6 +1,7 @@
 """Ground truth rendered small: what is written is what is in the scene."""
 
 import json
+import sys
 
 import bpy
 import numpy as np
@@ -114,6 +115,38 @@ def test_hair_alone_and_head_alone(subject, maquette_part, tmp_path):
     render(tmp_path / "head")
     (view,) = maquette_part("backend.formats.capture").read_capture(tmp_path / "head").views
     assert set(view.masks) == {"bust", "person"} and not (tmp_path / "head" / "ground_truth" / "strands.npz").exists()
+
+
+def test_a_new_render_leaves_nothing_of_the_one_before(subject, tmp_path):
+    ours = bpy.context.scene.maquette.ground_truth
+    ours.views = 1
+    render(tmp_path / "c")
+    assert (tmp_path / "c" / "landmarks.json").exists()
+    stale = tmp_path / "c" / "undistorted" / "view_000.png"
+    stale.parent.mkdir()
+    stale.write_bytes(b"of the render before")
+    ours.head = None
+    render(tmp_path / "c")
+    assert not (tmp_path / "c" / "landmarks.json").exists() and not stale.parent.exists()
+
+
+def test_a_scene_that_cannot_be_copied_is_said_and_leaves_no_folder(subject, maquette_part, tmp_path, monkeypatch):
+    monkeypatch.setenv("MAQUETTE_BACKEND_PYTHON", sys.executable)
+    operators, places = maquette_part("operators.ground_truth"), maquette_part("addon.job_places")
+    places.preferences().job_place = str(tmp_path / "jobs")
+    bpy.context.scene.maquette.ground_truth.out = str(tmp_path / "c")
+    request = operators._request(bpy.context.scene)
+    # bpy as a module has no program that a render job could be run by, and does without one until it begins.
+    monkeypatch.setattr(places, "python", lambda kind: sys.executable)
+    monkeypatch.setattr(maquette_part("addon.jobs"), "_queue", None)
+    # A folder that does not exist stands for a disk that is full.
+    monkeypatch.setattr(places, "SCENE_FILE", "nowhere/scene.blend")
+    try:
+        with pytest.raises(maquette_part("backend.errors").RequestError, match=r"cannot be saved in .*make room there"):
+            operators._submit(request)
+        assert not any((tmp_path / "jobs").iterdir())
+    finally:
+        places.preferences().job_place = ""
 
 
 def test_somebody_elses_pictures_are_not_touched(subject, tmp_path):
