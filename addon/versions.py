@@ -6,11 +6,6 @@ Everything else in the add-on reads as if there were one Blender.
 import bpy
 
 
-def eevee_engine() -> str:
-    """The name of EEVEE in ``scene.render.engine``: renamed in 4.2, and back in 5.0."""
-    return "BLENDER_EEVEE" if bpy.app.version >= (5, 0, 0) else "BLENDER_EEVEE_NEXT"
-
-
 def use_nodes(material: bpy.types.Material | bpy.types.World) -> bpy.types.NodeTree:
     """The node tree of a material or world, emptied. From 5.0 on there always is one; ``use_nodes`` is deprecated."""
     if material.node_tree is None:

@@ -99,10 +99,6 @@ class Camera:
             y * radial + p1 * (r2 + 2 * y * y) + 2 * p2 * x * y,
         )
 
-    def without_distortion(self) -> "Camera":
-        """The pinhole camera of the same intrinsics, that an undistorted picture belongs to."""
-        return dataclasses.replace(self, distortion=())
-
     def resized(self, width: int, height: int) -> "Camera":
         """The camera of the same picture resampled to another size."""
         sx, sy = width / self.width, height / self.height
@@ -143,10 +139,6 @@ class Capture:
     views: tuple[View, ...]
     metres_per_unit: float = 1.0
     scale_source: str = "assumed"
-
-    def mask_path(self, kind: str, name: str) -> Path:
-        """Where the mask of a kind of the view of a name belongs, whether it is there or not."""
-        return self.folder / "masks" / kind / f"{name}.png"
 
 
 def read_capture(folder: Path) -> Capture:
