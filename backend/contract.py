@@ -108,6 +108,13 @@ class ReconstructHair(Request):
     views: int = setting("Views to use, spread evenly; 0 lets the preset choose.", 0, minimum=0, maximum=1000)
     device: str = setting("Where to compute.", "auto", choices=DEVICES)
     seed: int = setting("Seed of every random choice.", 0, minimum=0, maximum=2**31 - 1)
+    metres_per_unit: float = setting(
+        "Metres in one unit of a capture whose transforms.json does not say; 0 takes them from the built-in head.",
+        0.0, minimum=0.0,
+    )  # fmt: skip
+    scale_source: str = setting(
+        "Where metres_per_unit comes from.", "measured", choices=("measured", "head fit", "assumed")
+    )
     stages: str = setting(
         "The last stage to run; earlier ones show what each stage gains.",
         "all",

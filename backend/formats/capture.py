@@ -131,22 +131,32 @@ class Capture:
     Attributes:
         folder: where ``transforms.json`` lies.
         views: in the file's order.
-        metres_per_unit: metres in one unit of the file; the cameras here are in metres already.
+        metres_per_unit: metres in one unit of the file; the cameras here are in metres already. None where nobody
+            has said: the cameras then stand in the file's unit, whatever it is.
         scale_source: where the scale comes from, one of SCALE_SOURCES.
     """
 
     folder: Path
     views: tuple[View, ...]
-    metres_per_unit: float = 1.0
+    metres_per_unit: float | None = 1.0
     scale_source: str = "assumed"
+
+    def in_metres(self, metres_per_unit: float, scale_source: str) -> "Capture":
+        """A capture without a unit, given one."""
+        views = []
+        for view in self.views:
+            pose = view.camera.camera_to_world.copy()
+            pose[:3, 3] *= metres_per_unit
+            views.append(dataclasses.replace(view, camera=dataclasses.replace(view.camera, camera_to_world=pose)))
+        return Capture(self.folder, tuple(views), metres_per_unit, scale_source)
 
 
 def read_capture(folder: Path) -> Capture:
     """Read a capture's cameras and find its pictures and masks; decodes no picture.
 
     Intrinsics may stand in each frame or once for all; ``camera_angle_x`` stands in for focal lengths, the principal
-    point is the middle where none is given. Poses become metres by ``metres_per_unit`` where that is given; without
-    it they are taken as metres and the scale counts as assumed.
+    point is the middle where none is given. Poses become metres by ``metres_per_unit``; without it they are metres
+    where ``scale_source`` tells of a known scale, and else in a unit that nobody has named.
 
     Raises:
         CaptureError: a sentence naming the file and what to do.
@@ -160,17 +170,19 @@ def read_capture(folder: Path) -> Capture:
         raise CaptureError(f"{path.name} lists no frames; export the capture again with its cameras.")
     if len(frames) > _MOST_FRAMES:
         raise CaptureError(f"{path.name} lists {len(frames)} frames; at most {_MOST_FRAMES} are read.")
-    metres_per_unit = _number(values, {}, "metres_per_unit", "transforms.json", 1.0)
-    if not metres_per_unit > 0:
+    metres_per_unit = _number(values, {}, "metres_per_unit", "transforms.json", None)
+    if metres_per_unit is not None and not metres_per_unit > 0:
         raise CaptureError(f"{path.name}: metres_per_unit must be above zero, not {metres_per_unit}.")
-    source = values.get("scale_source", "measured" if "metres_per_unit" in values else "assumed")
+    source = values.get("scale_source", "assumed" if metres_per_unit is None else "measured")
     if source not in SCALE_SOURCES:
         raise CaptureError(f"{path.name}: scale_source must be one of {', '.join(SCALE_SOURCES)}, not {source!r}.")
+    if metres_per_unit is None and source != "assumed":
+        metres_per_unit = 1.0
     views, seen = [], {}
     for number, frame in enumerate(frames):
         if not isinstance(frame, dict):
             raise CaptureError(f"{path.name}: frame {number} is not a table of settings; export the capture again.")
-        view = _read_view(folder, frame, values, number, metres_per_unit)
+        view = _read_view(folder, frame, values, number, metres_per_unit or 1.0)
         if view.name in seen:
             raise CaptureError(
                 f"{path.name}: {seen[view.name]} and {view.image.name} are both named {view.name}; rename one,"
@@ -183,6 +195,8 @@ def read_capture(folder: Path) -> Capture:
 
 def write_capture(capture: Capture) -> Path:
     """Write ``transforms.json`` in metres to the capture's folder (made if need be) and return its path.
+
+    A capture in an unknown unit is written in that unit, and stays unknown.
 
     Pictures and masks are not written; their paths must lie in the capture's folder.
     """
@@ -197,12 +211,8 @@ def write_capture(capture: Capture) -> Path:
         frame |= dict(zip(DISTORTION, camera.distortion, strict=False))
         frame["transform_matrix"] = camera.camera_to_world.tolist()
         frames.append(frame)
-    values = {
-        "camera_model": "OPENCV",
-        "metres_per_unit": 1.0,
-        "scale_source": capture.scale_source,
-        "frames": frames,
-    }
+    unit = {} if capture.metres_per_unit is None else {"metres_per_unit": 1.0}
+    values = {"camera_model": "OPENCV", **unit, "scale_source": capture.scale_source, "frames": frames}
     capture.folder.mkdir(parents=True, exist_ok=True)
     path = capture.folder / "transforms.json"
     temporary = path.with_name(path.name + ".part")

@@ -1,6 +1,6 @@
 """The pictures of a capture as the reconstruction uses them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -43,6 +43,12 @@ class HairView:
         """From a ``capture.images.LoadedView``, whose camera has no distortion."""
         camera = view.camera
         return cls.from_camera(view.name, view.image, view.hair, view.bust, camera.intrinsics, camera.world_to_camera)
+
+    def scaled(self, factor: float) -> "HairView":
+        """The same picture where every length of the world is ``factor`` times as long."""
+        world_to_camera = self.world_to_camera.clone()
+        world_to_camera[:3, 3] *= factor
+        return replace(self, world_to_camera=world_to_camera, centre=factor * self.centre)
 
     @property
     def size(self) -> tuple[int, int]:

@@ -8,6 +8,7 @@ from ..formats.capture import read_capture
 from ..formats.head import BUILT_IN_HEAD, read_head, write_head
 from ..hair.views import HairView
 from ..head.align import FINE_VIEWS, fit_pose
+from ..head.scale import SCALE_FILE, fit_scale
 from ..protocol import Reporter
 
 
@@ -15,6 +16,8 @@ def run(request: AlignHead, reporter: Reporter) -> dict:
     """Write head.npz, the head in the capture's frame, to the job's folder.
 
     The result's ``matrix`` is the (4, 4) similarity, row by row, that takes the head as it was given to its place.
+    Where the capture does not say its unit, the head keeps its size and gives the capture its own: the similarity is
+    then a rigid motion, and the result's ``scale`` a file that says how many metres a unit is.
     """
     head = read_head(request.head or BUILT_IN_HEAD)
     capture = read_capture(request.capture)
@@ -23,9 +26,14 @@ def run(request: AlignHead, reporter: Reporter) -> dict:
         capture, FINE_VIEWS, largest_side=512, warn=reporter.warning, tick=lambda done, total: reporter.step()
     )
     reporter.stage("Laying the head into them", 4)
-    alignment = fit_pose(head, [HairView.from_loaded(view) for view in loaded], reporter)
-    if alignment.reason:
-        reporter.warning(alignment.reason)
+    views, scale = [HairView.from_loaded(view) for view in loaded], {}
+    if capture.metres_per_unit is None:
+        alignment, _ = fit_scale(head, views, reporter, average=request.head is None)
+        scale = {"scale": SCALE_FILE}
+    else:
+        alignment = fit_pose(head, views, reporter)
+        if alignment.reason:
+            reporter.warning(alignment.reason)
     write_head(reporter.folder / "head.npz", head.transformed(alignment.matrix))
     return {
         "head": "head.npz",
@@ -33,4 +41,4 @@ def run(request: AlignHead, reporter: Reporter) -> dict:
         "overlap": round(alignment.overlap, 4),
         "outline_error": round(alignment.outline_error, 3),
         "ambiguous": alignment.ambiguous,
-    }
+    } | scale

@@ -17,7 +17,7 @@ from .. import device as devices
 from ..capture.images import load_views
 from ..contract import ReconstructHair
 from ..errors import CaptureError
-from ..formats.capture import read_capture
+from ..formats.capture import Capture, read_capture
 from ..formats.head import BUILT_IN_HEAD, Head, read_head, write_head
 from ..formats.job_folder import write_json
 from ..formats.strands import Strands, write_npz
@@ -27,6 +27,8 @@ from ..hair.colour import strand_colours
 from ..hair.presets import PRESETS, Preset
 from ..hair.report import StageClock, peak_memory_mb, write_losses, write_orientation
 from ..hair.views import HairView
+from ..head.align import align_head
+from ..head.scale import SCALE_FILE, SCALE_SOURCE, fit_scale
 from ..protocol import Reporter
 
 STAGES = ("hull", "shell", "growth", "connection", "all")
@@ -55,6 +57,8 @@ def run(request: ReconstructHair, reporter: Reporter) -> dict:
 
     clock.stage("load", "Reading the photographs")
     capture = read_capture(request.capture)
+    if capture.metres_per_unit is None and request.metres_per_unit:
+        capture = capture.in_metres(request.metres_per_unit, request.scale_source)
     loaded = load_views(
         capture,
         request.views or preset.most_views,
@@ -65,7 +69,7 @@ def run(request: ReconstructHair, reporter: Reporter) -> dict:
     views = [HairView.from_loaded(view) for view in loaded]
 
     clock.stage("head", "Laying the head")
-    head = _head(request, views, reporter)
+    head, views, fitted = _head(request, capture, views, reporter)
     write_head(reporter.folder / "head.npz", head)
     skull = Surface(head.vertices, head.faces)
 
@@ -174,7 +178,8 @@ def run(request: ReconstructHair, reporter: Reporter) -> dict:
         "strands": len(strands),
         "points": request.points,
         "views": [view.name for view in views],
-        "scale_source": capture.scale_source,
+        "metres_per_unit": fitted or capture.metres_per_unit or 1.0,
+        "scale_source": SCALE_SOURCE if fitted else capture.scale_source,
         "preset": request.preset,
         "last_stage": request.stages,
         "device": devices.name(device),
@@ -185,16 +190,26 @@ def run(request: ReconstructHair, reporter: Reporter) -> dict:
         "settings": preset.settings(),
     }
     write_json(reporter.folder / "report.json", report)
-    return {"strands": "strands.npz", "head": "head.npz", "report": "report.json", "count": len(strands)}
+    result = {"strands": "strands.npz", "head": "head.npz", "report": "report.json", "count": len(strands)}
+    return result | ({"scale": SCALE_FILE} if fitted else {})
 
 
-def _head(request: ReconstructHair, views: list[HairView], reporter: Reporter) -> Head:
-    """The head asked for, or the built-in one laid into the masks."""
+def _head(
+    request: ReconstructHair, capture: Capture, views: list[HairView], reporter: Reporter
+) -> tuple[Head, list[HairView], float | None]:
+    """The head asked for, or the built-in one laid into the masks; the views in metres, and the metres in the capture's
+    unit where the head had to tell them.
+
+    A head that is given stands where it stands and is as large as it is, so a capture in an unknown unit is then taken
+    to be in metres, as the head is.
+    """
     if request.head is not None:
-        return read_head(request.head, request.scalp)
-    from ..head.align import align_head
-
-    return align_head(read_head(BUILT_IN_HEAD, request.scalp), views, reporter)
+        return read_head(request.head, request.scalp), views, None
+    head = read_head(BUILT_IN_HEAD, request.scalp)
+    if capture.metres_per_unit is not None:
+        return align_head(head, views, reporter), views, None
+    alignment, metres_per_unit = fit_scale(head, views, reporter, average=True)
+    return head.transformed(alignment.matrix), [view.scaled(metres_per_unit) for view in views], metres_per_unit
 
 
 @dataclass(eq=False)

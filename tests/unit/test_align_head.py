@@ -1,15 +1,23 @@
 """A head is found again in masks that were drawn from it."""
 
+import json
 from types import SimpleNamespace
 
+import cv2
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+from backend.contract import AlignHead, ReconstructHair
 from backend.errors import CaptureError
+from backend.formats.capture import Camera, Capture, View, read_capture, write_capture
 from backend.formats.head import BUILT_IN_HEAD, read_head
+from backend.formats.strands import read_npz
+from backend.hair import presets
 from backend.head.align import align_head, fit_pose
 from backend.head.silhouette import outline
+from backend.jobs import align_head as align_head_job
+from backend.jobs import reconstruct_hair
 from backend.protocol import SilentReporter
 from tests.unit.head_scene import hair_shell, ring_of_cameras, views_of
 
@@ -65,3 +73,61 @@ def test_nothing_to_lay_a_head_into_is_said():
         view.bust, view.hair = np.zeros_like(view.bust), np.zeros_like(view.hair)
     with pytest.raises(CaptureError, match="empty"):
         align_head(head, views)
+
+
+def capture_without_unit(folder, metres):
+    """The scene's pictures, grey, with cameras in a unit of so many metres that the file does not tell."""
+    _, pose, views = scene(40)
+    made = []
+    for view in views:
+        image = folder / "images" / f"{view.name}.png"
+        masks = {kind: folder / "masks" / kind / f"{view.name}.png" for kind in ("hair", "bust")}
+        for path, values in ((image, 0.2 + 0.3 * view.hair), *((masks[kind], getattr(view, kind)) for kind in masks)):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(path), np.rint(255 * values).astype(np.uint8))
+        camera_to_world = np.linalg.inv(view.world_to_camera) @ np.diag([1.0, -1, -1, 1])
+        camera_to_world[:3, 3] /= metres
+        (fx, _, cx), (_, fy, cy), _ = view.intrinsics
+        made.append(View(view.name, image, Camera(SIZE, SIZE, fx, fy, cx, cy, camera_to_world), masks))
+    write_capture(Capture(folder, tuple(made), None, "assumed"))
+    assert "metres_per_unit" not in (folder / "transforms.json").read_text()
+    return pose
+
+
+@pytest.mark.parametrize("metres", [0.1, 25.0])
+def test_a_head_gives_a_capture_without_unit_its_scale(metres, tmp_path):
+    pose = capture_without_unit(tmp_path / "capture", metres)
+    assert read_capture(tmp_path / "capture").metres_per_unit is None
+    reporter = SilentReporter(tmp_path / "out")
+    result = align_head_job.run(AlignHead(capture=tmp_path / "capture"), reporter)
+    # The person of the scene is 1.07 times as large as the average head that is fitted.
+    found = json.loads((reporter.folder / result["scale"]).read_text())
+    assert found["metres_per_unit"] == pytest.approx(metres / 1.07, rel=0.02)
+    assert found["scale_source"] == "head fit"
+    matrix = np.array(result["matrix"])
+    assert np.allclose(matrix[:3, :3] @ matrix[:3, :3].T, np.eye(3), atol=1e-6)
+    head = read_head(reporter.folder / "head.npz")
+    truth = read_head(BUILT_IN_HEAD).transformed(pose).vertices / 1.07
+    assert np.linalg.norm(head.vertices - truth, axis=1).mean() < 0.005
+    said = [message["text"] for message in reporter.messages if message["type"] == "warning"]
+    assert any("does not say how large its unit is" in text for text in said)
+
+
+def test_hair_of_a_capture_without_unit_is_in_metres(tmp_path, monkeypatch):
+    capture_without_unit(tmp_path / "capture", 0.1)
+    small = presets.Preset(image_side=SIZE, most_views=6, volume=presets.VolumeConfig(spacing=0.006))
+    monkeypatch.setitem(presets.PRESETS, "draft", small)
+    reporter = SilentReporter(tmp_path / "out")
+    settings = {"preset": "draft", "strands": 200, "points": 16, "device": "cpu", "stages": "hull"}
+    reconstruct_hair.run(ReconstructHair(capture=tmp_path / "capture", **settings), reporter)
+    report = json.loads((reporter.folder / "report.json").read_text())
+    assert report["scale_source"] == "head fit"
+    assert report["metres_per_unit"] == pytest.approx(0.1 / 1.07, rel=0.02)
+    assert 0.1 < np.ptp(read_npz(reporter.folder / "strands.npz").points, axis=0).max() < 0.4
+    # With that head, and the scale as the scene then knows it, nothing is fitted again.
+    again = SilentReporter(tmp_path / "again")
+    known = {"metres_per_unit": report["metres_per_unit"], "scale_source": "head fit"}
+    head = reporter.folder / "head.npz"
+    reconstruct_hair.run(ReconstructHair(capture=tmp_path / "capture", head=head, **settings, **known), again)
+    assert json.loads((again.folder / "report.json").read_text())["scale_source"] == "head fit"
+    assert 0.1 < np.ptp(read_npz(again.folder / "strands.npz").points, axis=0).max() < 0.4
