@@ -11,6 +11,9 @@ from ..backend.formats.undistortion import sample, sampling_positions, undistort
 from .cameras import add_camera, camera_of_capture, set_resolution
 
 CAMERA_ROLE, CAPTURE_ROLE = "camera", "capture"
+FOLDER, SCALE = "maquette_capture", "maquette_metres_per_unit"
+"""Custom properties of a capture's collection: its folder, and, where its file does not tell its unit, the metres that
+a unit of it has in the scene."""
 UNDISTORTED = "undistorted"
 """Folder in the capture for the pinhole copies of its photographs; Blender's cameras have no distortion."""
 
@@ -22,7 +25,7 @@ class OpenedCapture:
     Attributes:
         collection: holds its cameras.
         cameras: in the capture's order.
-        scale_source: where its metres come from.
+        scale_source: where its metres come from; "unknown" where its unit may be anything.
         warnings: sentences about views that could not be shown in full.
     """
 
@@ -35,12 +38,16 @@ class OpenedCapture:
 def open_capture(context: bpy.types.Context, folder: Path) -> OpenedCapture:
     """Bring a capture's cameras into the scene and make it the scene's capture. The caller pushes the undo step.
 
-    A capture that is there already is replaced. The scene's resolution becomes that of the first photograph, because
-    a camera of a capture means a picture of a size.
+    A capture that is there already is replaced. One whose file does not tell its unit comes at the scale that a head
+    gave it in this scene, and as if it were in metres before that. The scene's resolution becomes that of the first
+    photograph, because a camera of a capture means a picture of a size.
 
     Raises CaptureError, with the scene as it was.
     """
     capture = read_capture(folder)
+    unknown = capture.metres_per_unit is None
+    if unknown and (metres_per_unit := fitted_scale(context.scene, capture.folder)):
+        capture = capture.in_metres(metres_per_unit, "head fit")
     cameras = [undistorted_camera(view.camera) for view in capture.views]
     collection = _collection(context, capture.folder)
     things, warnings = [], []
@@ -54,13 +61,34 @@ def open_capture(context: bpy.types.Context, folder: Path) -> OpenedCapture:
         things.append(thing)
     set_resolution(context.scene, cameras[0])
     context.scene.camera = things[0]
+    collection.pop(SCALE, None)
+    if unknown:
+        collection[SCALE] = capture.metres_per_unit or 1.0
     context.scene.maquette.capture = str(capture.folder)
-    return OpenedCapture(collection, things, capture.scale_source, warnings)
+    scale_source = "unknown" if capture.metres_per_unit is None else capture.scale_source
+    return OpenedCapture(collection, things, scale_source, warnings)
 
 
 def capture_cameras(scene: bpy.types.Scene) -> list[bpy.types.Object]:
     """The cameras of captures in a scene, by name."""
     return sorted((o for o in scene.objects if o.get("maquette_role") == CAMERA_ROLE), key=lambda o: o.name)
+
+
+def fitted_scale(scene: bpy.types.Scene, folder: Path) -> float:
+    """Metres in one unit of a capture, as a head in this scene gave them; 0 where none has."""
+    ours = scene.maquette
+    return ours.metres_per_unit if ours.scaled_capture and Path(ours.scaled_capture) == Path(folder) else 0.0
+
+
+def set_fitted_scale(scene: bpy.types.Scene, folder: Path, metres_per_unit: float) -> None:
+    """Remember how large the unit of a capture is, and bring its cameras in the scene to metres."""
+    scene.maquette.scaled_capture, scene.maquette.metres_per_unit = str(folder), metres_per_unit
+    for collection in scene.collection.children_recursive:
+        if SCALE not in collection or Path(collection[FOLDER]) != Path(folder):
+            continue
+        for thing in [o for o in collection.objects if o.get("maquette_role") == CAMERA_ROLE]:
+            thing.matrix_world.translation *= metres_per_unit / collection[SCALE]
+        collection[SCALE] = metres_per_unit
 
 
 def look_through(scene: bpy.types.Scene, thing: bpy.types.Object) -> None:
@@ -73,7 +101,7 @@ def look_through(scene: bpy.types.Scene, thing: bpy.types.Object) -> None:
 def _collection(context: bpy.types.Context, folder: Path) -> bpy.types.Collection:
     """An empty collection for the capture of a folder."""
     for collection in context.scene.collection.children_recursive:
-        if collection.get("maquette_capture") == str(folder):
+        if collection.get(FOLDER) == str(folder):
             for thing in [o for o in collection.objects if o.get("maquette_role") == CAMERA_ROLE]:
                 data = thing.data
                 bpy.data.objects.remove(thing)
@@ -81,7 +109,7 @@ def _collection(context: bpy.types.Context, folder: Path) -> bpy.types.Collectio
                     bpy.data.cameras.remove(data)
             return collection
     collection = bpy.data.collections.new(f"Capture {folder.name}")
-    collection["maquette_role"], collection["maquette_capture"] = CAPTURE_ROLE, str(folder)
+    collection["maquette_role"], collection[FOLDER] = CAPTURE_ROLE, str(folder)
     context.scene.collection.children.link(collection)
     return collection
 

@@ -1,5 +1,6 @@
 """What comes back from jobs about hair: previews while they run, grooms and heads when they are done."""
 
+import json
 from pathlib import Path
 
 import bpy
@@ -9,7 +10,7 @@ from mathutils import Matrix
 from ..backend.errors import StrandFileError
 from ..backend.formats.head import read_head
 from ..backend.formats.strands import Strands, read_npz
-from . import groom, jobs
+from . import captures, groom, jobs
 from .hair_material import BROWN, hair_material
 from .heads import HEAD_ROLE, add_head
 from .strands_scene import curves_from_strands
@@ -41,9 +42,17 @@ def matrix_as_list(head: bpy.types.Object) -> list[float]:
     return [value for row in head.matrix_world for value in row]
 
 
+def take_scale(job, path: Path) -> None:
+    """Bring the job's capture to the scale that its head gave it, so that its cameras see what the job makes."""
+    scale = json.loads(path.read_text(encoding="utf-8"))["metres_per_unit"]
+    captures.set_fitted_scale(bpy.context.scene, Path(job.request["capture"]), float(scale))
+
+
 @jobs.on_preview("reconstruct-hair")
 def show_preview(job, preview: dict) -> None:
     """Show strands as far as they are, in an object of their own that each preview replaces."""
+    if preview["name"] == "scale":
+        take_scale(job, Path(preview["path"]))
     if preview["name"] != "strands":
         return
     found = object_of(job.id, groom.PREVIEW)
@@ -81,6 +90,8 @@ def bring_in_reconstruction(job, result: dict) -> None:
         if not data.users:
             bpy.data.hair_curves.remove(data)
     _previewed.discard(job.id)
+    if "scale" in result:
+        take_scale(job, job.folder / result["scale"])
     _bring_in_hair(job, result, job.title)
 
 
@@ -93,6 +104,8 @@ def bring_in_hairstyle(job, result: dict) -> None:
 @jobs.on_result("align-head")
 def bring_in_head(job, result: dict) -> None:
     """The head that was sent moves to its place, or the built-in head is added there."""
+    if "scale" in result:
+        take_scale(job, job.folder / result["scale"])
     head = _head_of(job)
     if head is not None and "matrix" in result:
         asked = _matrix(job.context.get("head_matrix")) or head.matrix_world

@@ -43,6 +43,16 @@ class MaquetteScene(bpy.types.PropertyGroup):
         description="Folder with transforms.json, photographs and masks",
         subtype="DIR_PATH",
     )
+    scaled_capture: bpy.props.StringProperty(
+        name="Scaled Capture",
+        description="Folder of the capture that a head gave its scale",
+        subtype="DIR_PATH",
+    )
+    metres_per_unit: bpy.props.FloatProperty(
+        name="Metres per Unit",
+        description="Metres in one unit of that capture; 0 before a head was fitted",
+        min=0.0,
+    )
     head: bpy.props.PointerProperty(
         name="Head",
         description="Mesh that the hair grows on; without one the built-in head is fitted to the capture",

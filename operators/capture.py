@@ -20,7 +20,11 @@ def open_and_report(operator: bpy.types.Operator, context: bpy.types.Context, fo
     if opened.warnings:
         more = f" ({len(opened.warnings)} such)" if len(opened.warnings) > 1 else ""
         operator.report({"WARNING"}, opened.warnings[0] + more)
-    scale = {"assumed": "; its scale is assumed, so its metres may not be real"}.get(opened.scale_source, "")
+    scale = {
+        "unknown": "; its file does not say how large its unit is, which Fit Head finds out",
+        "head fit": "; its size is assumed, from a head fitted to it",
+        "assumed": "; its scale is assumed, so its metres may not be real",
+    }.get(opened.scale_source, "")
     operator.report({"INFO"}, f"{len(opened.cameras)} views of {folder.name}{scale}")
     return {"FINISHED"}
 

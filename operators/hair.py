@@ -4,7 +4,7 @@ from pathlib import Path
 
 import bpy
 
-from ..addon import groom, hair_results, heads, jobs
+from ..addon import captures, groom, hair_results, heads, jobs
 from ..addon.settings import property_of
 from ..backend.contract import AlignHead, MakeHairstyle, ReconstructHair
 from ..backend.errors import HeadError, MaquetteError
@@ -89,6 +89,10 @@ class MAQUETTE_OT_reconstruct_hair(_AsksForHair, bpy.types.Operator):
         except MaquetteError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
+        fitted, scale = captures.fitted_scale(context.scene, capture.folder), {}
+        if fitted and scene_head(context):
+            # The head stands in metres, and so do the capture's cameras since it was fitted.
+            scale = {"metres_per_unit": fitted, "scale_source": "head fit"}
         return self.submit(
             context,
             ReconstructHair.kind,
@@ -101,6 +105,7 @@ class MAQUETTE_OT_reconstruct_hair(_AsksForHair, bpy.types.Operator):
                 views=settings.views,
                 device=settings.device,
                 seed=settings.seed,
+                **scale,
             ),
             f"Hair of {folder.name}",
             scene_head(context),

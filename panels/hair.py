@@ -3,8 +3,9 @@
 import bpy
 
 from ..addon import groom, versions
+from ..addon.captures import fitted_scale
 from ..addon.hair_material import hair_colour_sockets
-from ..operators.hair import scene_head, without_capture
+from ..operators.hair import capture_folder, scene_head, without_capture
 
 
 class _HairPanel:
@@ -44,6 +45,8 @@ class MAQUETTE_PT_hair_capture(_Step, bpy.types.Panel):
         row.operator("maquette.look_through", text="", icon="TRIA_RIGHT").step = 1
         if trouble := without_capture(context):
             column.label(text=trouble, icon="INFO")
+        elif fitted := fitted_scale(context.scene, capture_folder(context)):
+            column.label(text=f"A unit is {fitted:.4g} m, by the head's size", icon="INFO")
 
 
 class MAQUETTE_PT_hair_head(_Step, bpy.types.Panel):

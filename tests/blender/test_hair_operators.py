@@ -64,7 +64,7 @@ def role(name):
     return [thing for thing in bpy.context.scene.objects if thing.get("maquette_role") == name]
 
 
-def capture_at(folder):
+def capture_at(folder, unit=1.0):
     image = bpy.data.images.new("view", 8, 8)
     (folder / "images").mkdir(parents=True)
     frames = []
@@ -75,7 +75,8 @@ def capture_at(folder):
         pose[:3, 3] = [0.1 * k, -1.0, 0.0]
         frames.append({"file_path": f"images/{k}.png", "transform_matrix": pose.tolist()})
     camera = {"fl_x": 10.0, "fl_y": 10.0, "cx": 4.0, "cy": 4.0, "w": 8, "h": 8}
-    (folder / "transforms.json").write_text(json.dumps(camera | {"metres_per_unit": 1.0, "frames": frames}))
+    scale = {} if unit is None else {"metres_per_unit": unit}
+    (folder / "transforms.json").write_text(json.dumps(camera | scale | {"frames": frames}))
     return folder
 
 
@@ -184,6 +185,49 @@ def test_a_fitted_head_is_added_or_moved(maquette, maquette_part, head, results,
     formats.write_head(tmp_path / "head.npz", formats.read_head(formats.BUILT_IN_HEAD))
     results.bring_in_head(job, {"head": "head.npz", "matrix": moved.tolist()})
     assert role("head")[0] == bpy.context.scene.maquette.head
+
+
+def test_a_capture_without_unit_is_scaled_with_the_head_that_tells_it(
+    maquette, maquette_part, head, results, submitted, tmp_path
+):
+    folder = capture_at(tmp_path / "colmap", unit=None)
+    bpy.ops.maquette.open_capture(directory=str(folder))
+    cameras = role("camera")
+    before = [np.array(thing.matrix_world) for thing in cameras]
+    job = Job(tmp_path, "align-head", {"head": head.name, "head_matrix": results.matrix_as_list(head)})
+    job.request = {"capture": str(folder)}
+    results.remember_head(head, job.id)
+    (tmp_path / "scale.json").write_text(json.dumps({"metres_per_unit": 0.04, "scale_source": "head fit"}))
+    for _ in range(2):  # the preview may have come before, and a result can be brought in again
+        results.bring_in_head(job, {"head": "head.npz", "matrix": np.eye(4).tolist(), "scale": "scale.json"})
+        for thing, pose in zip(cameras, before, strict=True):
+            assert np.allclose(thing.matrix_world.translation, 0.04 * pose[:3, 3], atol=1e-7)
+            assert np.allclose(np.array(thing.matrix_world)[:3, :3], pose[:3, :3], atol=1e-6)
+    assert np.allclose(head.matrix_world, np.eye(4)), "the head keeps its size and place"
+    # What grows on that head is asked for in the same metres, and the capture opens in them again.
+    bpy.ops.maquette.reconstruct_hair()
+    request, _ = submitted[0]
+    assert (request.metres_per_unit, request.scale_source) == (pytest.approx(0.04), "head fit")
+    bpy.ops.maquette.open_capture(directory=str(folder))
+    assert np.allclose(role("camera")[1].matrix_world.translation, 0.04 * before[1][:3, 3], atol=1e-7)
+    # Without a head it is asked for anew.
+    bpy.context.scene.maquette.head = None
+    bpy.ops.maquette.reconstruct_hair()
+    assert submitted[1][0].metres_per_unit == 0
+
+
+def test_a_capture_with_a_unit_is_never_scaled_by_a_head(maquette, results, tmp_path):
+    folder = capture_at(tmp_path / "known")
+    bpy.ops.maquette.open_capture(directory=str(folder))
+    before = [tuple(thing.matrix_world.translation) for thing in role("camera")]
+    maquette_captures = results.captures
+    maquette_captures.set_fitted_scale(bpy.context.scene, folder, 0.04)
+    assert [tuple(thing.matrix_world.translation) for thing in role("camera")] == before
+    # Nor is another one that has none.
+    other = capture_at(tmp_path / "other", unit=None)
+    opened = maquette_captures.open_capture(bpy.context, other)
+    assert opened.scale_source == "unknown"
+    assert opened.cameras[0].matrix_world.translation.y == pytest.approx(-1.0)
 
 
 def test_show_changes_over_between_groom_and_guides(maquette, maquette_part, head):
