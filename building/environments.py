@@ -1,12 +1,14 @@
 """The environments: one for each bpy, one for the backend.
 
-Each is named by its Python and by a hash of its lock files, is made under a temporary name and renamed when complete,
-and replaces its predecessors. So a lock file that changes, or an install that broke off, ends in a new environment.
+Each is named by its Python and by a hash of its lock files, and is made under a temporary name and renamed when
+complete. So a lock file that changes, or an install that broke off, ends in a new environment. Checkouts whose locks
+differ share the cache, so an old environment goes only when no checkout has used it for a month.
 """
 
 import hashlib
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -20,6 +22,17 @@ from .trouble import Trouble
 CHECKOUT = Path(__file__).resolve().parents[1]
 LOCKS = CHECKOUT / "locks"
 DAY = 24 * 3600
+UNUSED_DAYS = 30
+"""After which an environment of the same name and other locks is removed, when a new one is made."""
+USED = "maquette-used"
+"""File in an environment, touched whenever build.py hands it out."""
+IMPORTED = "maquette-imported"
+"""File in an environment with bpy, made when bpy has been imported there once."""
+SYSTEM_LIBRARIES = (
+    "libx11-6", "libxrender1", "libxfixes3", "libxi6", "libxxf86vm1", "libxkbcommon0", "libsm6", "libice6", "libgomp1",
+    "libegl1", "libgl1",
+)  # fmt: skip
+"""Debian's and Ubuntu's packages of what bpy is linked to, and a machine without a desktop lacks."""
 
 
 def blender_versions() -> list[str]:
@@ -46,7 +59,9 @@ def blender(version: str | None = None) -> Path:
     _refuse_platforms_without_bpy()
     base = pythons.for_blender(version)
     python = pythons.PYTHON_OF_BLENDER[version]
-    return _ensure(f"bpy-{version}-python{python}", base, [LOCKS / f"bpy-{version}.txt", LOCKS / "test.txt"])
+    made = _ensure(f"bpy-{version}-python{python}", base, [LOCKS / f"bpy-{version}.txt", LOCKS / "test.txt"])
+    _check_bpy(made)
+    return made
 
 
 def backend() -> Path:
@@ -83,6 +98,7 @@ def run(arguments) -> int:
 def _ensure(name: str, base: Path, locks: list[Path]) -> Path:
     place = _place(name, locks)
     if _works(_interpreter(place)):
+        _touch(place / USED)
         return _interpreter(place)
     making = place.with_name(f"making-{place.name}-{os.getpid()}")
     _clear_leftovers(place.parent)
@@ -100,9 +116,10 @@ def _ensure(name: str, base: Path, locks: list[Path]) -> Path:
         shutil.rmtree(making, ignore_errors=True)
     if not _works(_interpreter(place)):
         raise Trouble(f"The environment in {place} does not start: run `python build.py setup --remove`, then again.")
+    _touch(place / USED)
     for old in place.parent.glob(f"{name}-*"):
-        if old != place:
-            print(f"Removing {old.name}, which it replaces.")
+        if old != place and time.time() - _last_used(old) > UNUSED_DAYS * DAY:
+            print(f"Removing {old.name}, which nobody has used for {UNUSED_DAYS} days.")
             shutil.rmtree(old, ignore_errors=True)
     print(f"Made {place.name} in {time.monotonic() - began:.0f} s.", flush=True)
     return _interpreter(place)
@@ -118,6 +135,43 @@ def _make(place: Path, base: Path, locks: list[Path]):
     if subprocess.run(install, env=surroundings()).returncode:
         named = " and ".join(lock.name for lock in locks)
         raise Trouble(f"pip could not install {named} (see above): mend the network or free space, and run this again.")
+
+
+def _check_bpy(interpreter: Path):
+    """Import bpy once in a new environment: it is linked to libraries of the system, which pip cannot bring."""
+    imported = interpreter.parents[1] / IMPORTED
+    if imported.exists():
+        return
+    try:
+        tried = subprocess.run(
+            [interpreter, "-c", "import bpy"], capture_output=True, text=True, timeout=300, env=surroundings()
+        )
+    except subprocess.TimeoutExpired:
+        raise Trouble(f"Blender's Python module does not load within 5 minutes: try {interpreter} by hand.") from None
+    if tried.returncode == 0:
+        return _touch(imported)
+    if missing := re.search(r"(lib[^\s:]+\.so[\d.]*): cannot open shared object file", tried.stderr):
+        raise Trouble(
+            f"Blender's Python module needs {missing[1]}, which this machine lacks: install what it is linked to (on"
+            f" Debian and Ubuntu `sudo apt-get install {' '.join(SYSTEM_LIBRARIES)}`), and run this again."
+        )
+    said = [line for line in tried.stderr.splitlines() if line.strip()] or [f"it ended with {tried.returncode}"]
+    raise Trouble(
+        f"Blender's Python module does not load here ({said[-1].strip()}): try `{interpreter} -c 'import bpy'`."
+    )
+
+
+def _touch(path: Path):
+    with suppress(OSError):  # a cache that is shared, and read-only here
+        path.touch()
+
+
+def _last_used(place: Path) -> float:
+    """Seconds since the epoch; when it was made, for an environment that was never handed out since."""
+    marker = place / USED
+    with suppress(OSError):
+        return (marker if marker.exists() else place).stat().st_mtime
+    return time.time()
 
 
 def _show(command):

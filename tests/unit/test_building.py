@@ -1,6 +1,8 @@
 """build.py: environments made once and again when they must be, Pythons found, options passed on."""
 
+import os
 import sys
+import time
 
 import pytest
 
@@ -45,12 +47,68 @@ def test_an_environment_is_made_once(made, lock):
     assert len(made) == len(there()) == 1
 
 
-def test_a_changed_lock_makes_another_and_removes_the_old(made, lock):
+def test_checkouts_with_other_locks_keep_their_environments(made, lock):
     old = ensure(lock)
     lock.write_text("numpy==2\n")
     new = ensure(lock)
-    assert new != old and new.exists() and not old.exists()
-    assert len(there()) == 1
+    assert new != old and new.exists() and old.exists()
+    lock.write_text("numpy==1\n")
+    assert ensure(lock) == old
+    assert len(made) == len(there()) == 2
+
+
+def test_an_environment_that_nobody_used_for_a_month_goes(made, lock):
+    def age(python, days):
+        long_ago = time.time() - days * environments.DAY
+        os.utime(python.parents[1] / environments.USED, (long_ago, long_ago))
+
+    forgotten = ensure(lock)
+    lock.write_text("numpy==2\n")
+    kept = ensure(lock)
+    age(forgotten, 31)
+    age(kept, 31)
+    ensure(lock)  # used again
+    lock.write_text("numpy==3\n")
+    new = ensure(lock)
+    assert new.exists() and kept.exists() and not forgotten.exists()
+
+
+BARE = "ImportError: libSM.so.6: cannot open shared object file: No such file or directory"
+
+
+@pytest.mark.parametrize(
+    ("said", "sentence"), [(BARE, r"needs libSM\.so\.6.*apt-get install libx11-6 .*libgl1`"), ("Killed", r"\(Killed\)")]
+)
+def test_a_bpy_that_does_not_load_is_a_sentence_until_it_does(monkeypatch, tmp_path, said, sentence):
+    monkeypatch.setenv("MAQUETTE_CACHE", str(tmp_path))
+    monkeypatch.setattr(environments, "_refuse_platforms_without_bpy", lambda: None)
+    monkeypatch.setattr(pythons, "for_blender", lambda version: sys.executable)
+    tries = tmp_path / "tries"
+
+    def make(place, base, locks):
+        python = environments._interpreter(place)
+        python.parent.mkdir(parents=True)
+        # Starts as any Python, but has no bpy until a file says that the libraries are there.
+        python.write_text(
+            f"#!/bin/sh\n[ -z \"$2\" ] && exit 0\necho x >>'{tries}'\n"
+            f"[ -e '{tmp_path}/libraries' ] && exit 0\necho '{said}' >&2\nexit 1\n"
+        )
+        python.chmod(0o755)
+
+    monkeypatch.setattr(environments, "_make", make)
+    for _ in range(2):
+        with pytest.raises(Trouble, match=sentence):
+            environments.blender("5.0.1")
+    (tmp_path / "libraries").touch()
+    assert environments.blender("5.0.1") == environments.blender("5.0.1")
+    assert len(tries.read_text().split()) == 3  # once it has loaded, it is not tried again
+
+
+def test_the_readme_names_the_libraries_that_bpy_needs():
+    readme = " ".join((environments.CHECKOUT / "README.md").read_text(encoding="utf-8").split())
+    assert f"apt-get install {' '.join(environments.SYSTEM_LIBRARIES)}" in readme
+    ci = (environments.CHECKOUT / ".ci" / "run").read_text()
+    assert all(f":{package}" in ci for package in environments.SYSTEM_LIBRARIES)
 
 
 def test_an_environment_whose_python_is_gone_is_made_again(made, lock):
