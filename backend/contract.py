@@ -42,6 +42,21 @@ def setting(
     return dataclasses.field(default=default, metadata={"help": help} | rules)
 
 
+def head_unit() -> str:
+    """The field of a request for the unit of its head's file."""
+    return setting(
+        "Unit of the head's file; head models (.npz) and glTF are always in metres.", "m", choices=tuple(UNITS)
+    )
+
+
+def head_up() -> str:
+    """The field of a request for the up axis of its head's file."""
+    return setting(
+        "Axis that points up in the head's file; in head models (.npz) and glTF it is always Y.", "Z",
+        choices=("Z", "Y"),
+    )  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Request:
     """Base of all requests. ``kind`` is its name in messages and on the command line."""
@@ -100,7 +115,11 @@ class ReconstructHair(Request):
     kind = "reconstruct-hair"
     exclusive = True
     capture: Path = setting("Folder of the capture (transforms.json, images, masks).", positional=True)
-    head: Path | None = setting("Head mesh (.npz, .obj, .ply, .stl); without one the built-in head is fitted.", None)
+    head: Path | None = setting(
+        "Head mesh (.npz, .obj, .ply, .stl, .glb); without one the built-in head is fitted.", None
+    )
+    unit: str = head_unit()
+    up: str = head_up()
     scalp: Path | None = setting("File of vertex indices (.npy, .txt, .json) that are the scalp of the head.", None)
     preset: str = setting("How much time to spend.", "standard", choices=PRESETS)
     strands: int = setting("Strands to grow.", 10_000, minimum=100, maximum=100_000)
@@ -156,6 +175,8 @@ class MakeHairstyle(Request):
     kind = "make-hairstyle"
     style: str = setting("Which hairstyle.", "wavy", choices=("straight", "wavy", "curly", "short", "layered"))
     head: Path | None = setting("Head mesh with a scalp; without one the built-in head.", None)
+    unit: str = head_unit()
+    up: str = head_up()
     strands: int = setting("Strands to make.", 10_000, minimum=10, maximum=200_000)
     points: int = setting("Points on each strand; 0 lets the style choose.", 0, minimum=0, maximum=512)
     seed: int = setting("Seed of every random choice.", 0, minimum=0, maximum=2**31 - 1)
@@ -168,6 +189,8 @@ class AlignHead(Request):
     kind = "align-head"
     capture: Path = setting("Folder of the capture.", positional=True)
     head: Path | None = setting("Head mesh; without one the built-in head.", None)
+    unit: str = head_unit()
+    up: str = head_up()
     device: str = setting("Where to compute.", "auto", choices=DEVICES)
 
 

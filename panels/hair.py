@@ -64,6 +64,7 @@ class MAQUETTE_PT_hair_head(_Step, bpy.types.Panel):
             column.label(text="The built-in head will be fitted", icon="INFO")
         row = column.row(align=True)
         row.operator("maquette.add_head", icon="USER")
+        row.operator("maquette.open_head", text="", icon="FILE_FOLDER")
         row.operator("maquette.fit_head", text="Fit Head", icon="SHADING_BBOX")
 
 

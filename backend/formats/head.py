@@ -12,10 +12,13 @@ from pathlib import Path
 
 import numpy as np
 
+from ..contract import UNITS
 from ..errors import HeadError
 
 BUILT_IN_HEAD = Path(__file__).resolve().parents[2] / "assets" / "built_in_head.npz"
 MESH_SUFFIXES = (".npz", ".obj", ".ply", ".stl", ".glb", ".gltf", ".off")
+GLTF_SUFFIXES = (".glb", ".gltf")
+"""Files whose specification says their frame: metres, Y up."""
 MOST_VERTICES = 5_000_000
 LARGEST_BYTES = 2_000_000_000
 HEAD_SIZE = (0.05, 5.0)
@@ -83,13 +86,16 @@ class Head:
         return replace(self, regions=self.regions | {"scalp": _checked_indices(vertices, len(self.vertices), "scalp")})
 
 
-def read_head(path: Path, scalp: Path | None = None) -> Head:
-    """Read a head model or any mesh file, in metres.
+def read_head(path: Path, scalp: Path | None = None, unit: str = "m", up: str = "Z") -> Head:
+    """Read a head model or any mesh file; the head comes in metres, Z up.
 
     Args:
-        path: a ``.npz`` with FLAME's keys (``v_template``, ``f``; turned from Y up to Z up), a ``.npz`` with
-            ``vertices`` and ``faces`` (taken as Z up), or a mesh file (taken as Z up).
+        path: a ``.npz`` with FLAME's keys (``v_template``, ``f``), a ``.npz`` with ``vertices`` and ``faces``, or a
+            mesh file.
         scalp: file of vertex indices (.npy, .txt, .json), which replaces the file's own scalp.
+        unit: one of ``contract.UNITS``; of the file, where it is of a kind that says nothing of it. Head models and
+            glTF are in metres and Y up.
+        up: "Z" or "Y", the axis that points up in the file, likewise.
 
     Raises:
         HeadError: the file cannot be read, or is no usable head; the sentence says why.
@@ -101,7 +107,12 @@ def read_head(path: Path, scalp: Path | None = None) -> Head:
         raise HeadError(f"{path.name} is not a kind of head file that is read; use one of {', '.join(MESH_SUFFIXES)}.")
     if path.stat().st_size > LARGEST_BYTES:
         raise HeadError(f"{path.name} is larger than {LARGEST_BYTES // 10**9} GB; reduce the mesh first.")
-    head = _read_npz(path) if path.suffix.lower() == ".npz" else _read_mesh(path)
+    if path.suffix.lower() == ".npz":
+        head = _read_npz(path, unit, up)
+    else:
+        head = _read_mesh(path)
+        own = path.suffix.lower() in GLTF_SUFFIXES
+        head = _in_our_frame(head, "m" if own else unit, "Y" if own else up)
     check_head(head, path.name)
     return head.with_scalp(read_indices(Path(scalp))) if scalp is not None else head
 
@@ -167,8 +178,8 @@ def check_head(head: Head, source: str) -> None:
     longest = float(np.ptp(vertices, axis=0).max())
     if not HEAD_SIZE[0] <= longest <= HEAD_SIZE[1]:
         raise HeadError(
-            f"{source} is {longest:.3g} m across, which is no head's size; "
-            "heads are read in metres, so scale it (a head is about 0.25 m high)."
+            f"{source} is {longest:.3g} m across, which is no head's size (about 0.25 m high); "
+            "say the unit of its file, or scale it."
         )
     if head.uv is not None and (len(head.uv) != len(faces) or not np.isfinite(head.uv).all()):
         raise HeadError(f"{source} has UVs that do not fit its {len(faces)} faces.")
@@ -184,7 +195,14 @@ def _checked_indices(indices, count, what):
     return np.unique(indices).astype(np.int32)
 
 
-def _read_npz(path: Path) -> Head:
+def _in_our_frame(head: Head, unit: str, up: str) -> Head:
+    vertices = UNITS[unit] * head.vertices
+    if up == "Y":
+        vertices = vertices[:, [0, 2, 1]] * np.array([1, -1, 1], np.float32)
+    return replace(head, vertices=vertices)
+
+
+def _read_npz(path: Path, unit: str, up: str) -> Head:
     try:
         with np.load(path, allow_pickle=False) as file:
             if "v_template" in file.files:
@@ -193,7 +211,8 @@ def _read_npz(path: Path) -> Head:
                 raise HeadError(f"{path.name} has neither v_template and f nor vertices and faces.")
             scalp = {"scalp": file["scalp"]} if "scalp" in file.files else {}
             head = _mesh(file["vertices"], file["faces"], file["uv"] if "uv" in file.files else None, path.stem)
-            return replace(head, regions={k: _checked_indices(v, len(head.vertices), k) for k, v in scalp.items()})
+            head = replace(head, regions={k: _checked_indices(v, len(head.vertices), k) for k, v in scalp.items()})
+            return _in_our_frame(head, unit, up)
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise HeadError(f"{path.name} cannot be read as a head: {error}.") from error
 
@@ -215,8 +234,7 @@ def _from_model(file, stem: str) -> Head:
             raise ValueError("a landmark lies on a triangle that is not there")
         landmarks = {str(n): (int(t), np.asarray(w)) for n, t, w in zip(names, triangles, weights)}
     name = str(file["name"]) if "name" in keys else stem
-    turned = vertices[:, [0, 2, 1]] * np.array([1, -1, 1], np.float32)
-    return replace(head, vertices=turned, uv=uv, regions=regions, landmarks=landmarks, name=name)
+    return _in_our_frame(replace(head, uv=uv, regions=regions, landmarks=landmarks, name=name), "m", "Y")
 
 
 def _mesh(vertices, faces, uv, name) -> Head:
@@ -233,7 +251,9 @@ def _read_mesh(path: Path) -> Head:
     try:
         import trimesh
     except ImportError:
-        raise HeadError(f"Reading {path.suffix} heads needs the backend; set it up in the preferences.") from None
+        raise HeadError(
+            f"{path.suffix} heads are read by the backend and by Add Head only; use one of those."
+        ) from None
     try:
         # Vertices stay as they are in the file, so that a scalp's indices keep their meaning.
         mesh = trimesh.load(path, force="mesh", process=False, maintain_order=True)

@@ -19,7 +19,7 @@ def run(request: AlignHead, reporter: Reporter) -> dict:
     Where the capture does not say its unit, the head keeps its size and gives the capture its own: the similarity is
     then a rigid motion, and the result's ``scale`` a file that says how many metres a unit is.
     """
-    head = read_head(request.head or BUILT_IN_HEAD)
+    head = read_head(request.head or BUILT_IN_HEAD, unit=request.unit, up=request.up)
     capture = read_capture(request.capture)
     reporter.stage("Reading the photographs", min(FINE_VIEWS, len(capture.views)))
     loaded = load_views(

@@ -12,7 +12,7 @@ def run(request: MakeHairstyle, reporter: Reporter) -> dict:
 
     Raises HeadError where the head cannot be read or has no scalp.
     """
-    head = read_head(request.head or BUILT_IN_HEAD)
+    head = read_head(request.head or BUILT_IN_HEAD, unit=request.unit, up=request.up)
 
     def progress(stage: str, total: int):
         reporter.stage(stage, total)

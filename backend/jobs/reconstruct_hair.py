@@ -204,7 +204,7 @@ def _head(
     to be in metres, as the head is.
     """
     if request.head is not None:
-        return read_head(request.head, request.scalp), views, None
+        return read_head(request.head, request.scalp, request.unit, request.up), views, None
     head = read_head(BUILT_IN_HEAD, request.scalp)
     if capture.metres_per_unit is not None:
         return align_head(head, views, reporter), views, None

@@ -81,3 +81,51 @@ def test_add_head_reports_a_broken_file(tmp_path, maquette):
     with pytest.raises(RuntimeError, match="cannot be read as a head"):
         bpy.ops.maquette.add_head(filepath=str(path))
     assert not bpy.data.objects
+
+
+SIZES = {"m": 1.0, "cm": 0.01, "mm": 0.001, "inch": 0.0254}
+EXPORT = {
+    ".obj": lambda path, up: bpy.ops.wm.obj_export(filepath=path, up_axis=up, forward_axis=FORWARD[up]),
+    ".ply": lambda path, up: bpy.ops.wm.ply_export(filepath=path, up_axis=up, forward_axis=FORWARD[up]),
+    ".stl": lambda path, up: bpy.ops.wm.stl_export(filepath=path, up_axis=up, forward_axis=FORWARD[up]),
+    ".glb": lambda path, up: bpy.ops.export_scene.gltf(filepath=path),
+}
+FORWARD = {"Z": "Y", "Y": "NEGATIVE_Z"}
+
+
+@pytest.mark.parametrize(
+    ("suffix", "unit", "up"), [(".obj", "cm", "Y"), (".ply", "inch", "Z"), (".stl", "mm", "Y"), (".glb", "mm", "Z")]
+)
+def test_a_mesh_file_is_added_in_metres_with_z_up(maquette, heads, tmp_path, suffix, unit, up):
+    """Without trimesh, which Blender has not; glTF is in metres with Y up whatever is said."""
+    bpy.ops.mesh.primitive_ico_sphere_add(radius=0.1, subdivisions=3)
+    thing = bpy.context.object
+    for vertex in thing.data.vertices:
+        vertex.co = (0.7 * vertex.co.x, vertex.co.y + 0.02, 1.3 * vertex.co.z)
+    original = np.array([v.co for v in thing.data.vertices])
+    thing.scale = [1.0 if suffix == ".glb" else 1 / SIZES[unit]] * 3
+    bpy.context.view_layer.update()
+    path = tmp_path / f"Mein Köpfchen{suffix}"
+    EXPORT[suffix](str(path), up)
+    bpy.data.objects.remove(thing)
+    assert bpy.ops.maquette.add_head(filepath=str(path), unit=unit, up=up) == {"FINISHED"}
+    added = bpy.context.object
+    assert added == bpy.context.scene.maquette.head and added["maquette_role"] == "head"
+    assert added.name == "Mein Köpfchen" and len(bpy.data.objects) == 1
+    assert np.allclose(added.matrix_world, np.eye(4))
+    head = heads.head_from_object(added)
+    assert np.abs(np.ptp(head.vertices, axis=0) - np.ptp(original, axis=0)).max() < 1e-4
+    assert np.abs(head.vertices.max(0) - original.max(0)).max() < 1e-4
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [("torn.glb", b"no glTF", "cannot be read"), ("flat.obj", b"v 0 0 0\n", "no mesh|no faces"),
+     ("big.obj", b"v 0 0 0\nv 100 0 0\nv 0 100 0\nf 1 2 3\n", "no head's size"), ("x.fbx", b"", "no kind of head")],
+)  # fmt: skip
+def test_a_mesh_file_that_is_no_head_is_a_sentence_and_leaves_nothing(maquette, tmp_path, name, content, sentence):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(RuntimeError, match=sentence):
+        bpy.ops.maquette.add_head(filepath=str(tmp_path / name))
+    assert not bpy.data.objects
+    assert bpy.context.scene.maquette.head is None

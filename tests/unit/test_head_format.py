@@ -44,6 +44,31 @@ def test_mesh_files_are_read_in_their_own_frame(tmp_path, suffix):
     np.testing.assert_allclose(corners, np.sort(VERTICES[FACES].reshape(-1, 3), axis=0), atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("suffix", "unit", "up"), [(".obj", "cm", "Y"), (".ply", "inch", "Z"), (".npz", "mm", "Y"), (".glb", "mm", "Z")]
+)
+def test_a_file_is_in_the_frame_that_is_said_unless_it_says_it_itself(tmp_path, suffix, unit, up):
+    trimesh = pytest.importorskip("trimesh")
+    own = suffix == ".glb"  # metres and Y up by its specification, whatever is said
+    vertices = VERTICES / {"m": 1, "cm": 0.01, "mm": 0.001, "inch": 0.0254}["m" if own else unit]
+    if own or up == "Y":
+        vertices = vertices[:, [0, 2, 1]] * [1, 1, -1]
+    path = tmp_path / f"head{suffix}"
+    if suffix == ".npz":
+        save(path, vertices=vertices, faces=FACES)
+    else:
+        trimesh.Trimesh(vertices, FACES, process=False).export(path)
+    head = read_head(path, unit=unit, up=up)
+    corners = np.sort(head.vertices[head.faces].reshape(-1, 3), axis=0)
+    np.testing.assert_allclose(corners, np.sort(VERTICES[FACES].reshape(-1, 3), axis=0), atol=1e-6)
+
+
+def test_a_head_model_has_its_own_frame(tmp_path):
+    write_head(tmp_path / "model.npz", read_head(BUILT_IN_HEAD))
+    said = read_head(tmp_path / "model.npz", unit="mm", up="Y")
+    np.testing.assert_array_equal(said.vertices, read_head(BUILT_IN_HEAD).vertices)
+
+
 @pytest.mark.parametrize("suffix", [".npy", ".txt", ".json"])
 def test_scalp_file_names_the_vertices(tmp_path, suffix):
     path = save(tmp_path / "head.npz", vertices=VERTICES, faces=FACES)
