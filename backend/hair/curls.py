@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from scipy.spatial import cKDTree
 
+from ..geometry.frames import rotation_minimising_frames
 from ..geometry.grid import gradient
 from ..geometry.projection import sample_image
 from ..protocol import Reporter
@@ -172,34 +173,12 @@ def _period(correlation: np.ndarray, config: CurlConfig) -> tuple[float, float]:
     return float(best[1]), float(max(-correlation[max(half - 1, 0) : half + 2].min(initial=0.0), 0.0))
 
 
-def frames(axes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Tangent, side and up (N, L, 3) of axes (N, L, 3), carried along without twist.
-
-    Double reflection: Wang, Juettler, Zheng and Liu, Computation of Rotation Minimizing Frames, 2008.
-    """
-    tangent = _unit(np.gradient(axes, axis=1))
-    helper = np.where(np.abs(tangent[:, 0, 2:]) < 0.9, [[0.0, 0.0, 1.0]], [[1.0, 0.0, 0.0]])
-    side = np.empty_like(tangent)
-    side[:, 0] = _unit(np.cross(tangent[:, 0], helper))
-
-    def mirrored(vector: np.ndarray, normal: np.ndarray) -> np.ndarray:
-        square = np.maximum((normal * normal).sum(-1, keepdims=True), 1e-18)
-        return vector - 2 * (vector * normal).sum(-1, keepdims=True) / square * normal
-
-    for k in range(axes.shape[1] - 1):
-        chord = axes[:, k + 1] - axes[:, k]
-        carried, turned = mirrored(side[:, k], chord), mirrored(tangent[:, k], chord)
-        carried = mirrored(carried, tangent[:, k + 1] - turned)
-        side[:, k + 1] = _unit(carried)
-    return tangent, side, np.cross(tangent, side)
-
-
 def wind(axes: np.ndarray, curls: Curls, config: CurlConfig, rng: np.random.Generator) -> np.ndarray:
     """Strands (N, L, 3) that wind about axes (N, L, 3), metres, roots kept.
 
     Neighbouring strands wind together in locks, each with its own phase, radius and pitch about the measured ones.
     """
-    _, side, up = frames(axes)
+    _, side, up = rotation_minimising_frames(axes)
     arc = np.concatenate([np.zeros((len(axes), 1)), np.cumsum(np.linalg.norm(np.diff(axes, axis=1), axis=-1), 1)], 1)
     locks = max(1, len(axes) // config.strands_per_lock)
     _, lock = cKDTree(axes[rng.permutation(len(axes))[:locks], 0]).query(axes[:, 0])

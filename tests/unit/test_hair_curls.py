@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from backend.geometry.grid import Grid
-from backend.hair.curls import Curls, _period, frames, measure, wind
+from backend.hair.curls import Curls, _period, measure, wind
 from backend.hair.growth import Medium
 from backend.hair.orientation import OrientationMap
 from backend.hair.presets import CurlConfig
@@ -62,15 +62,6 @@ def test_straight_hair_has_no_curls(tmp_path):
 def test_noise_is_not_taken_for_curls():
     correlation = np.r_[1.0, 0.05 * np.random.default_rng(2).standard_normal(47)]
     assert _period(correlation, CurlConfig())[1] < CurlConfig().regularity
-
-
-def test_frames_stay_square_to_the_axis():
-    t = np.linspace(0, 3, 60)
-    axes = np.stack([np.cos(t), np.sin(t), 0.3 * t], 1)[None] * 0.1
-    tangent, side, up = frames(axes)
-    for a, b in ((tangent, side), (tangent, up), (side, up)):
-        assert np.abs((a * b).sum(-1)).max() < 0.1
-    assert np.allclose(np.linalg.norm(side, axis=-1), 1)
 
 
 def test_strands_wind_about_their_axes_from_the_same_roots():

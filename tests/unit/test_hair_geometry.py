@@ -5,6 +5,7 @@ import pytest
 import torch
 import trimesh
 
+from backend.geometry.frames import rotation_minimising_frames
 from backend.geometry.grid import Grid, gradient
 from backend.geometry.surface import Surface, nearest_on_triangles
 
@@ -69,3 +70,23 @@ def test_an_eyeball_inside_the_head_leaves_it_solid():
     points = np.array([[0, -0.07, 0], [0, -0.095, 0], [0, -0.1035, 0], [0, -0.11, 0], [0.0, 0, 0.12]])
     inside = surface.signed_distance(points) < 0
     assert inside.tolist() == [True, True, True, False, False]
+
+
+@pytest.mark.parametrize(("kind", "exact"), [(np.float64, 1e-12), (np.float32, 1e-5)])
+def test_frames_neither_twist_nor_tilt(kind, exact):
+    t = np.linspace(0, 3, 200)
+    path = np.stack([np.cos(t), np.sin(t), 0.3 * t], axis=1)[None].astype(kind)
+    tangent, normal, binormal = rotation_minimising_frames(path)
+    for vectors in (tangent, normal, binormal):
+        assert np.abs(np.linalg.norm(vectors, axis=2) - 1).max() < 10 * exact
+    for a, b in ((tangent, normal), (tangent, binormal), (normal, binormal)):
+        assert np.abs((a * b).sum(axis=2)).max() < 10 * exact
+    # Rotation-minimising: the normal changes along the tangent only.
+    turn = np.diff(normal, axis=1) / np.diff(t)[:, None]
+    assert np.abs((turn * binormal[:, 1:]).sum(axis=2)).max() < 0.02
+
+
+def test_frames_of_points_that_coincide_are_finite():
+    path = np.zeros((2, 5, 3))
+    path[1, 2:, 0] = [1, 2, 3]
+    assert all(np.isfinite(vectors).all() for vectors in rotation_minimising_frames(path))

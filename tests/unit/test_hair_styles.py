@@ -13,7 +13,7 @@ from backend.hair.styles import SCENES, STYLES, make_hairstyle
 from backend.hair.styles.growth import keep_outside
 from backend.hair.styles.obstacle import head_distance
 from backend.hair.styles.scalp import sample_roots
-from backend.hair.styles.shaping import curl, cut, frames
+from backend.hair.styles.shaping import curl, cut
 
 RADIUS = 0.09
 
@@ -133,21 +133,6 @@ def test_a_curl_has_its_radius_and_pitch():
 def test_curls_have_at_least_ten_points_a_turn():
     style = SCENES["curly"].style
     assert style.points / (max(vars(style.lengths).values()) * 1.1 / style.curl_pitch) >= 10
-
-
-def test_frames_do_not_twist():
-    t = np.linspace(0, 3, 200)
-    path = np.stack([np.cos(t), np.sin(t), 0.3 * t], axis=1)[None]
-    normal, binormal = frames(path)
-    tangent = np.gradient(path, axis=1)
-    tangent /= np.linalg.norm(tangent, axis=2, keepdims=True)
-    assert np.abs((normal * tangent).sum(axis=2)).max() < 0.01
-    assert np.allclose(np.linalg.norm(normal, axis=2), 1) and np.allclose(
-        np.linalg.norm(binormal, axis=2), 1, atol=0.01
-    )
-    # Rotation-minimising: the normal changes along the tangent only.
-    turn = np.diff(normal, axis=1) / np.diff(t)[:, None]
-    assert np.abs((turn * binormal[:, 1:]).sum(axis=2)).max() < 0.02
 
 
 def test_cut_keeps_roots_and_lengths():

@@ -3,6 +3,7 @@
 import numpy as np
 from scipy.spatial import cKDTree
 
+from ...geometry.frames import rotation_minimising_frames
 from .comb import Comb
 from .scalp import Roots
 from .style import Style
@@ -45,26 +46,6 @@ def gather(points: np.ndarray, leader: np.ndarray, strength: np.ndarray, spread:
     return points + share[..., None] * away
 
 
-def frames(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rotation-minimising normals and binormals (N, S, 3) along strands, by double reflection (Wang et al. 2008)."""
-    tangent = np.gradient(points, axis=1)
-    tangent /= np.maximum(np.linalg.norm(tangent, axis=2, keepdims=True), 1e-12)
-    normal = np.empty_like(points)
-    # Any first normal will do: the curl's phase is random anyway.
-    helper = np.where(np.abs(tangent[:, 0, 2:]) < 0.9, [[0.0, 0.0, 1.0]], [[1.0, 0.0, 0.0]])
-    first = np.cross(tangent[:, 0], helper)
-    normal[:, 0] = first / np.linalg.norm(first, axis=1, keepdims=True)
-    for k in range(points.shape[1] - 1):
-        chord = points[:, k + 1] - points[:, k]
-        size = np.maximum((chord * chord).sum(axis=1), 1e-18)[:, None]
-        reflected = normal[:, k] - 2 / size * (chord * normal[:, k]).sum(axis=1, keepdims=True) * chord
-        turned = tangent[:, k] - 2 / size * (chord * tangent[:, k]).sum(axis=1, keepdims=True) * chord
-        second = tangent[:, k + 1] - turned
-        size = np.maximum((second * second).sum(axis=1), 1e-18)[:, None]
-        normal[:, k + 1] = reflected - 2 / size * (second * reflected).sum(axis=1, keepdims=True) * second
-    return normal, np.cross(tangent, normal)
-
-
 def curl(points: np.ndarray, leader: np.ndarray, style: Style, rng: np.random.Generator) -> np.ndarray:
     """Wind strands (N, S, 3) about their own centre line, in step with the leader of their lock.
 
@@ -73,7 +54,7 @@ def curl(points: np.ndarray, leader: np.ndarray, style: Style, rng: np.random.Ge
     """
     count, steps = points.shape[:2]
     unique, lock = np.unique(leader, return_inverse=True)
-    normal, binormal = frames(points[unique])
+    _, normal, binormal = rotation_minimising_frames(points[unique])
     locks = len(unique)
     vary = style.curl_spread
     radius = style.curl_radius * np.exp(vary * rng.normal(size=locks)).clip(0.6, 1.6)
