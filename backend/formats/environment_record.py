@@ -28,6 +28,11 @@ def lock_hash(lock: Path) -> str:
         return ""
 
 
+def cuda_needs_an_index() -> bool:
+    """Whether the package index that pip asks by itself has PyTorch for this system without CUDA only."""
+    return sys.platform == "win32"
+
+
 def choose_build(asked: str) -> str:
     """cpu or cuda: what "auto" comes to on this computer."""
     if asked == "auto":

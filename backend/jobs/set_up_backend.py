@@ -18,12 +18,25 @@ from pathlib import Path
 
 from ..contract import SetUpBackend
 from ..errors import EnvironmentTrouble
-from ..formats.environment_record import GIGABYTES, PYTHONS, RECORD, choose_build, interpreter, lock_hash
+from ..formats.environment_record import (
+    GIGABYTES,
+    PYTHONS,
+    RECORD,
+    choose_build,
+    cuda_needs_an_index,
+    interpreter,
+    lock_hash,
+)
 from ..formats.job_folder import write_json
 from ..pip_words import Progress, trouble_in
 from ..protocol import Reporter
 
 LOCK = Path(__file__).resolve().parents[2] / "locks" / "backend.txt"
+WITHOUT_CUDA = (
+    "the package index has PyTorch for this system without CUDA only. To use the NVIDIA card, name the index of "
+    "PyTorch's CUDA builds as the extra package index in the preferences (its page on installing it gives the address "
+    "for your version of CUDA), and set up again"
+)
 
 
 def run(request: SetUpBackend, reporter: Reporter) -> dict:
@@ -41,9 +54,25 @@ def run(request: SetUpBackend, reporter: Reporter) -> dict:
 
     try:
         python = _make(new, reporter)
-        _install(python, place, requirements, build, request.extra_index.strip(), reporter)
+        extra = request.extra_index.strip()
+        if (
+            build == "cuda"
+            and with_torch
+            and cuda_needs_an_index()
+            and not _has_cuda(python, requirements, extra, reporter)
+        ):
+            if request.torch == "cuda":
+                raise EnvironmentTrouble(f"CUDA was chosen, but {WITHOUT_CUDA}; or choose CPU.")
+            reporter.warning(f"There is an NVIDIA card, but {WITHOUT_CUDA}. Until then, everything runs on the CPU.")
+            build = "cpu"
+        _install(python, place, requirements, build, extra, reporter)
         reporter.stage("Trying it")
         found = _check(python, reporter) if with_torch else {}
+        if build == "cuda" and found and found.get("device") != "cuda":
+            reporter.warning(
+                "PyTorch was installed with CUDA but finds no card that it can use, so everything runs on the CPU; "
+                "update the NVIDIA driver, and check the backend again."
+            )
         made = {
             "base": getattr(sys, "_base_executable", sys.executable),
             "python": ".".join(map(str, sys.version_info[:3])),
@@ -109,13 +138,29 @@ def _make(new: Path, reporter: Reporter) -> Path:
     return interpreter(new)
 
 
-def _install(python: Path, place: Path, requirements: list[str], build: str, extra: str, reporter: Reporter) -> None:
+def _pip(python: Path, extra: str) -> list[str]:
+    """pip's install command, which looks in one more index where that is named."""
     # Not compiled here: compiled files lie elsewhere (PYTHONPYCACHEPREFIX), under the environment's final name.
     pip = [str(python), "-m", "pip", "install", "--no-compile", "--no-input", "--disable-pip-version-check"]
     pip += ["--progress-bar", "raw" if _pip_version(python) >= (24, 1) else "off"]
-    pip += ["--extra-index-url", extra] * bool(extra)
-    torch = next((r for r in requirements if re.fullmatch(r"torch==[\d.]+", r)), None)
-    if build == "cpu" and torch and sys.platform not in ("darwin", "win32"):
+    return pip + ["--extra-index-url", extra] * bool(extra)
+
+
+def _torch(requirements: list[str]) -> str | None:
+    return next((r for r in requirements if re.fullmatch(r"torch==[\d.]+", r)), None)
+
+
+def _has_cuda(python: Path, requirements: list[str], extra: str, reporter: Reporter) -> bool:
+    """Install PyTorch alone, in the best build that the indices have: pip prefers 2.13.0+cu130 over 2.13.0."""
+    reporter.stage("Looking for PyTorch with CUDA")
+    for _ in _lines([*_pip(python, extra), "--no-deps", _torch(requirements)], reporter):
+        pass
+    return any("+cu" in path.name for path in _packages(python) if path.name.startswith("torch-"))
+
+
+def _install(python: Path, place: Path, requirements: list[str], build: str, extra: str, reporter: Reporter) -> None:
+    pip, torch = _pip(python, extra), _torch(requirements)
+    if build == "cpu" and torch and sys.platform != "darwin" and not cuda_needs_an_index():
         # A Mac's and a Windows wheel is a small one anyway; Linux has a build without CUDA where an index offers it.
         reporter.stage("Looking for PyTorch without CUDA")
         try:
@@ -141,7 +186,7 @@ def _install(python: Path, place: Path, requirements: list[str], build: str, ext
         if progress.phase != stage:
             stage = progress.phase
             reporter.stage(stage, progress.total)
-        reporter.step(_installed(python) if stage == "Installing packages" else progress.done)
+        reporter.step(len(_packages(python)) if stage == "Installing packages" else progress.done)
 
 
 def _check(python: Path, reporter: Reporter) -> dict:
@@ -171,9 +216,10 @@ def _put_in_place(new: Path, final: Path, old: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _installed(python: Path) -> int:
+def _packages(python: Path) -> list[Path]:
+    """Records of the packages that are installed, pip's left out."""
     libraries = "Lib/site-packages" if sys.platform == "win32" else "lib/python*/site-packages"
-    return sum(1 for path in python.parents[1].glob(f"{libraries}/*.dist-info") if not path.name.startswith("pip-"))
+    return [path for path in python.parents[1].glob(f"{libraries}/*.dist-info") if not path.name.startswith("pip-")]
 
 
 def _pip_version(python: Path) -> tuple[int, ...]:

@@ -1,8 +1,12 @@
 """The backend's environment is made whole or not at all, and whatever goes wrong is told in a sentence."""
 
+import importlib.util
 import json
+import re
 import subprocess
 import sys
+import venv
+import zipfile
 from collections import namedtuple
 from pathlib import Path
 
@@ -146,6 +150,67 @@ def test_automatic_takes_the_card_if_there_is_one(monkeypatch):
     assert set_up_backend.choose_build("auto") == "cpu"
     monkeypatch.setattr("shutil.which", lambda name: f"/bin/{name}")
     assert [set_up_backend.choose_build(asked) for asked in ("auto", "cpu", "cuda")] == ["cuda", "cpu", "cuda"]
+
+
+@pytest.fixture
+def wheelhouse(tmp_path, monkeypatch):
+    """Where pip looks for all packages, empty; ``wheelhouse(version)`` puts a PyTorch without contents there."""
+    place = tmp_path / "wheels"
+    place.mkdir()
+    for name in ("PIP_EXTRA_INDEX_URL", "PIP_INDEX_URL"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in {"PIP_CONFIG_FILE": "/dev/null", "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(place)}.items():
+        monkeypatch.setenv(name, value)
+
+    def put(version):
+        record = f"torch-{version}.dist-info"
+        with zipfile.ZipFile(place / f"torch-{version}-py3-none-any.whl", "w") as wheel:
+            wheel.writestr("torch/__init__.py", "")
+            wheel.writestr(f"{record}/METADATA", f"Metadata-Version: 2.1\nName: torch\nVersion: {version}\n")
+            wheel.writestr(f"{record}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+            wheel.writestr(f"{record}/RECORD", "")
+
+    return put
+
+
+@pytest.mark.parametrize(
+    ("asked", "versions", "build", "said"),
+    [
+        ("cuda", ["2.13.0"], None, "CUDA was chosen, but the package index .* extra package index"),
+        ("auto", ["2.13.0"], "cpu", "There is an NVIDIA card, but the package index .* extra package index"),
+        ("cuda", ["2.13.0", "2.13.0+cu130"], "cuda", "finds no card"),
+    ],
+)
+def test_cuda_where_the_index_has_none_by_itself(tmp_path, lock, monkeypatch, wheelhouse, asked, versions, build, said):
+    """As on Windows, with a real pip, and a PyTorch that is none."""
+    lock.write_text("torch==2.13.0\n")
+    for version in versions:
+        wheelhouse(version)
+
+    def make(new, reporter):
+        # With this Python's pip, which takes less time than a new one.
+        venv.create(new, with_pip=False, symlinks=True)
+        (packages,) = new.glob("lib/python*/site-packages")
+        (packages / "pip").symlink_to(Path(importlib.util.find_spec("pip").origin).parent)
+        return new / "bin" / "python"
+
+    monkeypatch.setattr(set_up_backend, "_make", make)
+    monkeypatch.setattr(set_up_backend, "_check", lambda python, reporter: {"device": "cpu"})
+    monkeypatch.setattr(set_up_backend, "cuda_needs_an_index", lambda: True)
+    monkeypatch.setattr("shutil.which", lambda name: f"/bin/{name}")
+    monkeypatch.setattr(set_up_backend, "GIGABYTES", {"cpu": 0.01, "cuda": 0.01})
+    request = SetUpBackend(place=tmp_path / "the place", lock=lock, torch=asked)
+    reporter = SilentReporter(tmp_path / "job")
+    if build is None:
+        with pytest.raises(EnvironmentTrouble, match=said):
+            set_up_backend.run(request, reporter)
+        assert not list((tmp_path / "the place").iterdir())
+        return
+    assert set_up_backend.run(request, reporter)["torch_build"] == build
+    (warning,) = [message["text"] for message in reporter.messages if message["type"] == "warning"]
+    assert re.search(said, warning)
+    (installed,) = (tmp_path / "the place").glob("environment/lib/python*/site-packages/torch-*.dist-info")
+    assert ("+cu130" in installed.name) == (build == "cuda")
 
 
 UNREACHABLE = (
