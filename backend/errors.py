@@ -40,6 +40,12 @@ class HeadError(MaquetteError):
     code = "head"
 
 
+class CoefficientError(MaquetteError):
+    """Coefficients of a head model cannot be read, or belong to another model."""
+
+    code = "coefficients"
+
+
 class StrandFileError(MaquetteError):
     """A file of strands is broken, or of a kind that is not read or written."""
 
