@@ -54,8 +54,12 @@ def room(build: str) -> str:
     except EnvironmentTrouble as trouble:
         return str(trouble)
     place = job_places.backend().place
-    there = next(path for path in (place, *place.parents) if path.exists())
-    return f"Needs about {needed} GB of disk while it is set up; {shutil.disk_usage(there).free / 1e9:.0f} GB are free"
+    try:
+        there = next(path for path in (place, *place.parents) if path.exists())
+        free = f"{shutil.disk_usage(there).free / 1e9:.0f} GB are free"
+    except (OSError, StopIteration):
+        free = f"the drive of {place} is not there"
+    return f"Needs about {needed} GB of disk while it is set up; {free}"
 
 
 def job() -> JobRecord | None:

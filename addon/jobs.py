@@ -3,7 +3,6 @@ scene. What needs no Blender is in job_queue.py and warm_worker.py.
 
     @jobs.on_result("reconstruct-hair")
     def bring_in(job, result): ...
-
     jobs.submit(ReconstructHair(capture=folder), title="Hair of Anna", context_ids={"head": head.name})
 """
 
@@ -31,7 +30,6 @@ SECONDS_BETWEEN_DRAWS = 0.2
 FILE_TOKEN = "maquette_file"
 """Custom property of a scene in which a job was asked for."""
 __all__ = ["all_jobs", "ask", "bring_in", "get", "on_failure", "on_preview", "on_result", "poll", "prepare", "submit"]
-
 
 _queue: JobQueue | None = None
 _warm: WarmWorker | None = None
@@ -155,10 +153,14 @@ def queue() -> JobQueue:
 
 
 def warm() -> WarmWorker:
-    """The warm worker."""
+    """The warm worker; a new one, once it has nothing to do, where the preferences have moved its places."""
     global _warm
-    if _warm is None:
-        _warm = WarmWorker(job_places.jobs() / "interactive", job_places.cache(), job_places.python)
+    places = job_places.jobs() / "interactive", job_places.cache()
+    moved = _warm is not None and (_warm.folder, _warm.cache) != places
+    if moved and not (_warm.busy or _warm.answers):
+        _warm.close()
+        _warm = None
+    _warm = _warm or WarmWorker(*places, job_places.python)
     return _warm
 
 
@@ -308,10 +310,8 @@ def _wait_for(record: JobRecord, look: Callable[[], None]) -> None:
         queue().cancel(record) if record.id in queue().records else warm().cancel()
         raise
     _receive()
-    if record.state is State.CANCELLED:
-        raise Cancelled(record.message)
     if record.state is not State.DONE:
-        raise MaquetteError(record.message)
+        raise (Cancelled if record.state is State.CANCELLED else MaquetteError)(record.message)
 
 
 def _print_progress(record: JobRecord, told):

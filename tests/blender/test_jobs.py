@@ -329,6 +329,20 @@ def test_interactive_requests_share_a_warm_worker_that_comes_back_when_killed(jo
     assert answers[-1] == 4 and warm._worker.pid != first
 
 
+def test_the_warm_worker_follows_the_job_folder(jobs, maquette_part, fake, tmp_path):
+    arrivals = []
+    receive_empty(jobs, arrivals)
+    before = jobs.warm()
+    jobs.ask(fake(steps=2, seconds_per_step=0.2), wait=False)
+    maquette_part("addon.job_places").preferences().job_place = str(tmp_path / "elsewhere")
+    assert jobs.warm() is before, "not while it has something to do"
+    until(jobs, lambda: arrivals == [2])
+    assert jobs.warm().folder == tmp_path / "elsewhere" / "interactive"
+    jobs.ask(fake(steps=1, seconds_per_step=0.0), wait=False)
+    until(jobs, lambda: arrivals == [2, 1])
+    assert (tmp_path / "elsewhere" / "interactive" / "fake-job").is_dir()
+
+
 def test_a_warm_worker_that_dies_or_fails_ends_in_a_sentence(jobs, fake):
     failures = []
     jobs.on_failure("fake-job")(lambda job: failures.append(job.message))

@@ -133,6 +133,13 @@ def test_a_backend_is_set_up_checked_repaired_and_removed(preferences, maquette_
     assert not environment.exists and not bpy.ops.maquette.remove_backend.poll()
 
 
+def test_a_drive_that_is_not_there_is_said(preferences, maquette_part, monkeypatch):
+    check = maquette_part("addon.backend_check")
+    assert "GB are free" in check.room("cpu")
+    monkeypatch.setattr(Path, "exists", lambda *_, **__: False)
+    assert "is not there" in check.room("cpu") and "GB of disk" in check.room("cpu")
+
+
 def test_nothing_is_changed_under_a_running_job(preferences, maquette_part, monkeypatch):
     monkeypatch.setenv("MAQUETTE_BACKEND_PYTHON", sys.executable)
     jobs, contract = maquette_part("addon.jobs"), maquette_part("backend.contract")
