@@ -1,5 +1,9 @@
 """A capture in the scene: its cameras as Blender's cameras, each with its photograph behind it."""
 
+import contextlib
+import glob
+import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +20,7 @@ FOLDER, SCALE = "maquette_capture", "maquette_metres_per_unit"
 a unit of it has in the scene."""
 UNDISTORTED = "undistorted"
 """Folder in the capture for the pinhole copies of its photographs; Blender's cameras have no distortion."""
+_DIGITS = 12
 
 
 @dataclass(frozen=True)
@@ -35,12 +40,16 @@ class OpenedCapture:
     warnings: list[str]
 
 
-def open_capture(context: bpy.types.Context, folder: Path) -> OpenedCapture:
+def open_capture(
+    context: bpy.types.Context, folder: Path, tick: Callable[[int, int], None] = lambda done, total: None
+) -> OpenedCapture:
     """Bring a capture's cameras into the scene and make it the scene's capture. The caller pushes the undo step.
 
     A capture that is there already is replaced. One whose file does not tell its unit comes at the scale that a head
     gave it in this scene, and as if it were in metres before that. The scene's resolution becomes that of the first
     photograph, because a camera of a capture means a picture of a size.
+
+    ``tick`` is called with the views done and the views in all: undistorting a large photograph takes seconds, once.
 
     Raises CaptureError, with the scene as it was.
     """
@@ -59,6 +68,7 @@ def open_capture(context: bpy.types.Context, folder: Path) -> OpenedCapture:
         if warning:
             warnings.append(warning)
         things.append(thing)
+        tick(len(things), len(cameras))
     set_resolution(context.scene, cameras[0])
     context.scene.camera = things[0]
     collection.pop(SCALE, None)
@@ -117,10 +127,11 @@ def _collection(context: bpy.types.Context, folder: Path) -> bpy.types.Collectio
 def _show_photograph(thing: bpy.types.Object, view: View, camera: Camera, folder: Path) -> str:
     """Put a view's photograph behind its camera; a sentence where that cannot be done."""
     try:
-        image = bpy.data.images.load(str(view.image), check_existing=True)
         if view.camera.distortion:
-            image = _undistorted_copy(image, view, camera, folder)
-    except RuntimeError:
+            image = _undistorted_copy(view, camera, folder)
+        else:
+            image = bpy.data.images.load(str(view.image), check_existing=True)
+    except (OSError, RuntimeError):
         return f"The photograph {view.image.name} cannot be read."
     thing.data.show_background_images = True
     background = thing.data.background_images.new()
@@ -131,28 +142,49 @@ def _show_photograph(thing: bpy.types.Object, view: View, camera: Camera, folder
     return ""
 
 
-def _undistorted_copy(image: bpy.types.Image, view: View, camera: Camera, folder: Path) -> bpy.types.Image:
-    """The pinhole picture of a photograph, kept in the capture; packed into the file where that cannot be written."""
-    path = folder / UNDISTORTED / f"{view.name}.png"
-    if path.is_file() and path.stat().st_mtime >= view.image.stat().st_mtime:
-        return bpy.data.images.load(str(path), check_existing=True)
-    width, height = image.size
-    if not width:
-        raise RuntimeError(f"{view.image} has no pixels")
-    pixels = np.empty((height, width, 4), np.float32)
-    image.pixels.foreach_get(pixels.ravel())
+def _undistorted_copy(view: View, camera: Camera, folder: Path) -> bpy.types.Image:
+    """The pinhole picture of a photograph, kept in the capture; packed into the file where that cannot be written.
+
+    Its name tells the lens and the photograph that it was made of, so that one of another solution is never taken.
+    """
+    path = folder / UNDISTORTED / f"{view.name}.{_origin(view)}.png"
+    if path.is_file():
+        with contextlib.suppress(RuntimeError):
+            return bpy.data.images.load(str(path), check_existing=True)
+    image = bpy.data.images.load(str(view.image))
+    try:
+        width, height = image.size
+        if not width:
+            raise RuntimeError(f"{view.image} has no pixels")
+        pixels = np.empty((height, width, 4), np.float32)
+        image.pixels.foreach_get(pixels.ravel())
+        colours = image.colorspace_settings.name
+    finally:
+        # Nothing shows it, and a capture of photographs would fill the memory with them.
+        bpy.data.images.remove(image)
     # Blender's rows go upwards; a picture of another size than its camera says is sampled in its own pixels.
     x, y = sampling_positions(view.camera, camera)
     x, y = x * (width / view.camera.width), y * (height / view.camera.height)
     straight = sample(pixels[::-1], x, y)[::-1].astype(np.float32)
     copy = bpy.data.images.new(f"{view.name} undistorted", camera.width, camera.height, alpha=False)
-    copy.colorspace_settings.name = image.colorspace_settings.name
+    copy.colorspace_settings.name = colours
     copy.pixels.foreach_set(np.ascontiguousarray(straight).ravel())
     copy.file_format = "PNG"
     try:
         path.parent.mkdir(exist_ok=True)
         copy.filepath_raw = str(path)
         copy.save()
+        for older in path.parent.glob(f"{glob.escape(view.name)}.{'?' * _DIGITS}.png"):
+            if older != path:
+                older.unlink()
     except (OSError, RuntimeError):
         copy.pack()
     return copy
+
+
+def _origin(view: View) -> str:
+    """What an undistorted copy depends on, as some digits: the lens, and the photograph's size and time."""
+    lens, file = view.camera, view.image.stat()
+    values = (lens.width, lens.height, lens.fx, lens.fy, lens.cx, lens.cy, tuple(lens.distortion))
+    told = repr(tuple(map(repr, values)) + (file.st_size, file.st_mtime_ns))
+    return hashlib.sha256(told.encode()).hexdigest()[:_DIGITS]

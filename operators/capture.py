@@ -12,11 +12,15 @@ SAMPLE_CAPTURE = Path(__file__).resolve().parents[1] / "assets" / "sample_captur
 
 def open_and_report(operator: bpy.types.Operator, context: bpy.types.Context, folder: Path) -> set[str]:
     """Open a capture for an operator, and say what came of it."""
+    windows = context.window_manager
+    windows.progress_begin(0, 100)
     try:
-        opened = open_capture(context, folder)
+        opened = open_capture(context, folder, lambda done, total: windows.progress_update(100 * done / total))
     except MaquetteError as error:
         operator.report({"ERROR"}, str(error))
         return {"CANCELLED"}
+    finally:
+        windows.progress_end()
     if opened.warnings:
         more = f" ({len(opened.warnings)} such)" if len(opened.warnings) > 1 else ""
         operator.report({"WARNING"}, opened.warnings[0] + more)

@@ -1,5 +1,9 @@
 """A capture in the scene: cameras that project as the capture says, with their photographs behind them."""
 
+import dataclasses
+import os
+from pathlib import Path
+
 import bpy
 import numpy as np
 import pytest
@@ -61,10 +65,40 @@ def test_a_distorted_photograph_gets_a_straight_copy(maquette, formats, tmp_path
     write(formats, tmp_path / "c", distortion=(-0.1, 0.01, 0.0, 0.0, 0.0))
     bpy.ops.maquette.open_capture(directory=str(tmp_path / "c"))
     image = cameras()[1].data.background_images[0].image
-    assert (tmp_path / "c" / "undistorted" / "view1.png").is_file()
+    assert len(copies(tmp_path / "c")) == 3
     pixels = np.empty(64 * 48 * 4, np.float32)
     image.pixels.foreach_get(pixels)
     assert np.abs(pixels.reshape(-1, 4)[:, :3] - [0.4, 0.5, 0.1]).max() < 0.01
+    # The photographs themselves are not kept in memory.
+    assert not [picture for picture in bpy.data.images if "undistorted" not in picture.filepath]
+
+
+def copies(folder):
+    return {path.name: path.stat().st_mtime_ns for path in (folder / "undistorted").iterdir()}
+
+
+def test_a_straight_copy_is_of_the_lens_and_the_photograph_of_now(maquette, formats, tmp_path):
+    lens = (-0.1, 0.01, 0.0, 0.0, 0.0)
+    write(formats, tmp_path / "c", distortion=lens)
+    bpy.ops.maquette.open_capture(directory=str(tmp_path / "c"))
+    first = copies(tmp_path / "c")
+    bpy.ops.maquette.open_capture(directory=str(tmp_path / "c"))
+    assert copies(tmp_path / "c") == first, "made once"
+    # Solved anew, with the photographs as they were.
+    capture = formats.read_capture(tmp_path / "c")
+    cameras_now = [dataclasses.replace(v.camera, distortion=(-0.2, *lens[1:])) for v in capture.views]
+    views = tuple(dataclasses.replace(v, camera=camera) for v, camera in zip(capture.views, cameras_now))
+    formats.write_capture(dataclasses.replace(capture, views=views))
+    bpy.ops.maquette.open_capture(directory=str(tmp_path / "c"))
+    second = copies(tmp_path / "c")
+    assert len(second) == 3 and not set(second) & set(first)
+    # A photograph put in its place that is older than the copy.
+    os.utime(tmp_path / "c" / "images" / "view1.png", ns=(1, 1))
+    bpy.ops.maquette.open_capture(directory=str(tmp_path / "c"))
+    third = copies(tmp_path / "c")
+    assert len(third) == 3 and len(set(third) & set(second)) == 2
+    shown = {thing.data.background_images[0].image.filepath for thing in cameras()}
+    assert {Path(path).name for path in shown} == set(third)
 
 
 def test_an_unreadable_photograph_is_left_out(maquette, maquette_part, formats, tmp_path):
