@@ -5,7 +5,7 @@ from pathlib import Path
 import bpy
 from bpy_extras.io_utils import ExportHelper
 
-from ..addon import evaluation, jobs
+from ..addon import evaluation, job_inputs, jobs
 from ..backend.contract import EvaluateStrands
 from ..backend.errors import MaquetteError
 
@@ -28,8 +28,8 @@ class MAQUETTE_OT_evaluate_strands(bpy.types.Operator):
         settings = context.scene.maquette.evaluation
         names = {side: evaluation.chosen_name(settings, side) for side in evaluation.SIDES}
         try:
-            job_id, folder = jobs.prepare(EvaluateStrands.kind)
-            paths = {side: evaluation.strands_file(context, side, folder) for side in evaluation.SIDES}
+            with job_inputs.prepared(EvaluateStrands.kind) as (job_id, folder):
+                paths = {side: evaluation.strands_file(context, side, folder) for side in evaluation.SIDES}
             jobs.submit(
                 EvaluateStrands(**paths, points=settings.points, seed=settings.seed),
                 title=f"{names['prediction']} against {names['truth']}",

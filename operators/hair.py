@@ -4,7 +4,7 @@ from pathlib import Path
 
 import bpy
 
-from ..addon import captures, groom, hair_results, heads, jobs
+from ..addon import captures, groom, hair_results, heads, job_inputs, jobs
 from ..addon.settings import property_of
 from ..backend.contract import AlignHead, MakeHairstyle, ReconstructHair
 from ..backend.errors import HeadError, MaquetteError
@@ -51,17 +51,13 @@ class _AsksForHair:
     def submit(self, context, kind: str, make_request, title: str, head, **options) -> set[str]:
         """``make_request(path of the head's file or None)`` gives the request."""
         try:
-            job_id, folder = jobs.prepare(kind)
-            path, remembered = None, {}
-            if head is not None:
-                path = folder / "asked_head.npz"
-                remembered = {"head": head.name, "head_matrix": hair_results.matrix_as_list(head)}
-                try:
+            with job_inputs.prepared(kind) as (job_id, folder):
+                path, remembered = None, {}
+                if head is not None:
+                    path = folder / "asked_head.npz"
+                    remembered = {"head": head.name, "head_matrix": hair_results.matrix_as_list(head)}
                     write_scene_head(context, head, path)
-                except MaquetteError:
-                    folder.rmdir()
-                    raise
-                hair_results.remember_head(head, job_id)
+                    hair_results.remember_head(head, job_id)
             jobs.submit(make_request(path), title=title, job_id=job_id, context_ids=remembered, **options)
         except MaquetteError as error:
             self.report({"ERROR"}, str(error))
