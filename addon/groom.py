@@ -5,6 +5,7 @@ between them. Which of the two is seen and rendered is the artist's choice (``sh
 """
 
 import contextlib
+import re
 import secrets
 from dataclasses import dataclass
 
@@ -28,6 +29,9 @@ HAIR_RADIUS = 0.00004
 
 THICKEST = 0.0002
 """Metres; beyond it strands read as wire."""
+
+ROOT_DENSITY = "maquette_root_density"
+"""Name of the head's attribute that the guides grow by; further grooms of one head have numbers behind it."""
 
 VIEWPORT_STRANDS = 20_000
 """Strands that a viewport shows at first."""
@@ -113,7 +117,8 @@ def add_groom(
     few = Strands.from_array(few.resampled(guides.points_needed(few, 1 / unit)))
     neighbours, error = guides.best_neighbours(rest, few, seed=seed)
     light = add(few, chosen, f"{name} Guides", GUIDES)
-    density = attachment.write_root_density(head, attached, rest.roots, "maquette_root_density")
+    drop_unused_densities(head)
+    density = attachment.write_root_density(head, attached, rest.roots, ROOT_DENSITY)
     modifier = light.modifiers.new("Guides", "NODES")
     modifier.node_group = deform.guides_group()
     for socket, value in {
@@ -130,6 +135,20 @@ def add_groom(
         versions.set_modifier_input(modifier, socket, value)
     show([hair], [light], GROOM)
     return Groom(hair, light, error / unit)
+
+
+def drop_unused_densities(head: bpy.types.Object) -> None:
+    """Remove the densities of grooms that are gone from a head's mesh."""
+    used = set()
+    for thing in bpy.data.objects:
+        modifier = groom_modifier(thing) if thing.type == "CURVES" and thing.get("maquette_role") == GUIDES else None
+        if modifier is not None:
+            with contextlib.suppress(KeyError):  # another group that the artist put in its place
+                used.add(versions.get_modifier_input(modifier, "Density"))
+    attributes = head.data.attributes
+    for name in [a.name for a in attributes if re.fullmatch(rf"{ROOT_DENSITY}(\.\d+)?", a.name)]:
+        if name not in used:
+            attributes.remove(attributes[name])
 
 
 def default_guide_count(strands: int) -> int:

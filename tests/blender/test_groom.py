@@ -237,6 +237,40 @@ def test_what_is_hidden_is_read_as_it_would_be_seen(parts, maquette_part, way):
 
 
 def test_radius_falls_to_the_tip(parts):
+def test_a_hidden_head_that_was_moved_is_met_where_it_stands(parts):
+    head = make_head()
+    hide_by("viewport", head)
+    head.location, head.rotation_euler = (1.0, 2.0, 0.5), (0.0, 0.5, 0.1)
+    # Where it stands now; the matrix of an object that is hidden is not kept up to date.
+    matrix = np.array(Matrix.LocRotScale(head.location, head.rotation_euler, head.scale))
+    local = np.random.default_rng(0).normal(size=(300, 1, 3))
+    local = local / np.linalg.norm(local, axis=-1, keepdims=True) * np.linspace(0.0995, 0.13, 12)[:, None]
+    points = (local @ matrix[:3, :3].T + matrix[:3, 3]).astype(np.float32)
+    made = parts.groom.add_groom(bpy.context, parts.Strands.from_array(points), head)
+    head.hide_viewport = False
+    bpy.context.view_layer.update()
+    assert np.abs(evaluated(parts, made.hair).points - points.reshape(-1, 3)).max() < 5e-6
+
+
+def test_a_head_keeps_the_densities_of_the_grooms_that_it_has(parts):
+    head = make_head()
+
+    def densities():
+        return sorted(a.name for a in head.data.attributes if "density" in a.name)
+
+    grooms = [parts.groom.add_groom(bpy.context, make_strands(parts, head, count=300), head) for _ in range(2)]
+    used = [parts.versions.get_modifier_input(parts.groom.groom_modifier(made.guides), "Density") for made in grooms]
+    assert densities() == sorted(used) and len(set(used)) == 2
+    head.data.attributes.new("maquette_root_density_of_mine", "FLOAT", "FACE")
+    for thing in (grooms[0].hair, grooms[0].guides):
+        bpy.data.objects.remove(thing)
+    parts.groom.add_groom(bpy.context, make_strands(parts, head, count=300), head)
+    assert densities() == sorted([*used, "maquette_root_density_of_mine"])
+    # Those that stay still grow by theirs.
+    grooms[1].guides.hide_viewport = False
+    assert abs(len(evaluated(parts, grooms[1].guides)) - 300) < 30
+
+
     head = make_head(scale=(2, 2, 2))
     strands = make_strands(parts, head, points=40)
     made = parts.groom.add_groom(bpy.context, strands, head)
