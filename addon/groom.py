@@ -16,7 +16,7 @@ from ..backend.formats.strands import Strands
 from . import attachment, deform, guides, versions
 from .hair_material import BROWN, COLOUR_ATTRIBUTE, hair_material
 from .strands_scene import curves_from_strands
-from .visibility import evaluable
+from .visibility import evaluable, world_matrix
 
 GROOM, GUIDES, PREVIEW = "groom", "guides", "preview"
 """Values of the property ``maquette_role``."""
@@ -74,7 +74,7 @@ def add_groom(
     if not len(strands):
         raise ValueError("a groom needs at least one strand")
     context.view_layer.update()
-    to_head = np.array(head.matrix_world.inverted(), np.float64)
+    to_head = np.array(world_matrix(head).inverted(), np.float64)
     unit = float(abs(np.linalg.det(to_head[:3, :3])) ** (1 / 3))
     points = strands.points @ to_head[:3, :3].T.astype(np.float32)
     points += to_head[:3, 3].astype(np.float32)

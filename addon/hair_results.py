@@ -14,6 +14,7 @@ from . import captures, groom, jobs
 from .hair_material import BROWN, hair_material
 from .heads import HEAD_ROLE, add_head
 from .strands_scene import curves_from_strands
+from .visibility import world_matrix
 
 PREVIEW_STRANDS = 4000
 PREVIEW_POINTS = 32
@@ -39,7 +40,7 @@ def remember_head(head: bpy.types.Object, job_id: str) -> None:
 
 def matrix_as_list(head: bpy.types.Object) -> list[float]:
     """Where a head stands, for a job's context: 16 numbers, row by row."""
-    return [value for row in head.matrix_world for value in row]
+    return [value for row in world_matrix(head) for value in row]
 
 
 def take_scale(job, path: Path) -> None:
@@ -108,7 +109,7 @@ def bring_in_head(job, result: dict) -> None:
         take_scale(job, job.folder / result["scale"])
     head = _head_of(job)
     if head is not None and "matrix" in result:
-        asked = _matrix(job.context.get("head_matrix")) or head.matrix_world
+        asked = _matrix(job.context.get("head_matrix")) or world_matrix(head)
         head.matrix_world = Matrix(result["matrix"]) @ asked
     else:
         head = add_head(bpy.context, read_head(job.folder / result["head"]), name="Head", job_id=job.id)
@@ -128,7 +129,7 @@ def _bring_in_hair(job, result: dict, name: str) -> None:
         bpy.context.scene.maquette.head = head
         bpy.context.view_layer.update()
     elif asked := _matrix(job.context.get("head_matrix")):
-        moved = np.array(head.matrix_world @ asked.inverted(), np.float64)
+        moved = np.array(world_matrix(head) @ asked.inverted(), np.float64)
     if moved is not None and not np.allclose(moved, np.eye(4), atol=1e-7):
         # The head was moved while the job ran; the hair goes with it.
         points = strands.points @ moved[:3, :3].T + moved[:3, 3]

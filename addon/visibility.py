@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Iterator
 
 import bpy
+from mathutils import Matrix
 
 
 @contextlib.contextmanager
@@ -37,3 +38,10 @@ def evaluable(*things: bpy.types.Object, depsgraph: bpy.types.Depsgraph | None =
             thing.hide_viewport = viewport
         bpy.data.collections.remove(shown)
         depsgraph.update()
+
+
+def world_matrix(thing: bpy.types.Object) -> Matrix:
+    """Where an object stands now. ``matrix_world`` of one that is hidden is that of when it was last seen."""
+    bpy.context.view_layer.update()
+    with evaluable(thing) as depsgraph:
+        return thing.evaluated_get(depsgraph).matrix_world.copy()

@@ -3,6 +3,7 @@
 import bpy
 import numpy as np
 import pytest
+from mathutils import Matrix
 
 
 @pytest.fixture
@@ -236,7 +237,6 @@ def test_what_is_hidden_is_read_as_it_would_be_seen(parts, maquette_part, way):
     assert parts.versions.get_modifier_input(modifier, "Viewport Display") == 10.0
 
 
-def test_radius_falls_to_the_tip(parts):
 def test_a_hidden_head_that_was_moved_is_met_where_it_stands(parts):
     head = make_head()
     hide_by("viewport", head)
@@ -271,6 +271,7 @@ def test_a_head_keeps_the_densities_of_the_grooms_that_it_has(parts):
     assert abs(len(evaluated(parts, grooms[1].guides)) - 300) < 30
 
 
+def test_radius_falls_to_the_tip(parts):
     head = make_head(scale=(2, 2, 2))
     strands = make_strands(parts, head, points=40)
     made = parts.groom.add_groom(bpy.context, strands, head)
