@@ -16,6 +16,7 @@ from .heads import HEAD_ROLE, add_head
 from .strands_scene import curves_from_strands
 from .visibility import world_matrix
 
+PREVIEW_NAME = "Hair Preview"
 PREVIEW_STRANDS = 4000
 PREVIEW_POINTS = 32
 HEAD_OF = "maquette_head_of"
@@ -64,11 +65,11 @@ def show_preview(job, preview: dict) -> None:
         return
     every = max(1, len(strands) // PREVIEW_STRANDS)
     light = Strands.from_array(strands.subset(np.arange(0, len(strands), every)).resampled(PREVIEW_POINTS))
-    data = curves_from_strands(light, "Hair Preview")
+    data = curves_from_strands(light, PREVIEW_NAME)
     groom.set_radius(data, light.counts, groom.strand_radius(len(light)))
     if found is None:
         data.materials.append(_preview_material())
-        found = bpy.data.objects.new("Hair Preview", data)
+        found = bpy.data.objects.new(PREVIEW_NAME, data)
         found["maquette_job"], found["maquette_role"] = job.id, groom.PREVIEW
         found.hide_render = True
         groom.hair_collection(bpy.context).objects.link(found)
@@ -84,16 +85,30 @@ def show_preview(job, preview: dict) -> None:
 @jobs.on_result("reconstruct-hair")
 def bring_in_reconstruction(job, result: dict) -> None:
     """The groom and its guides take the preview's place."""
-    preview = object_of(job.id, groom.PREVIEW)
-    if preview is not None:
-        data = preview.data
-        bpy.data.objects.remove(preview)
-        if not data.users:
-            bpy.data.hair_curves.remove(data)
-    _previewed.discard(job.id)
+    end_preview(job)
     if "scale" in result:
         take_scale(job, job.folder / result["scale"])
     _bring_in_hair(job, result, job.title)
+
+
+@jobs.on_failure("reconstruct-hair")
+def end_preview(job) -> None:
+    """Take the preview out of the scene: its job is over, and where it was stopped, resuming it shows the next one.
+
+    A preview that the artist has renamed, or works on at this moment, is theirs: it becomes hair like any other.
+    """
+    preview = object_of(job.id, groom.PREVIEW)
+    if preview is None:
+        return
+    _previewed.discard(job.id)
+    if not preview.name.startswith(PREVIEW_NAME) or preview.mode != "OBJECT":
+        del preview["maquette_job"], preview["maquette_role"]
+        preview.hide_render = False
+        return
+    data = preview.data
+    bpy.data.objects.remove(preview)
+    if not data.users:
+        bpy.data.hair_curves.remove(data)
 
 
 @jobs.on_result("make-hairstyle")

@@ -1,5 +1,6 @@
 """The operators of hair: what they say when something is missing, what they ask of the backend, what they bring in."""
 
+import errno
 import json
 import os
 
@@ -170,6 +171,57 @@ def test_preview_is_replaced_and_its_deletion_respected(maquette, maquette_part,
     results.remember_head(head, job.id)
     results.bring_in_reconstruction(job, {"strands": "strands.npz"})
     assert role("groom")
+
+
+def test_the_preview_of_a_stopped_job_goes_unless_the_artist_took_it(maquette, maquette_part, head, results, tmp_path):
+    job = Job(tmp_path)
+    write_strands(maquette_part, tmp_path / "p.npz", strands_on(maquette_part, head))
+    preview = {"name": "strands", "path": tmp_path / "p.npz"}
+    stopped = maquette_part("addon.job_handlers").failures["reconstruct-hair"]
+    results.show_preview(job, preview)
+    stopped(job)
+    assert not role("preview") and not bpy.data.hair_curves
+    # Resumed, it is seen again.
+    results.show_preview(job, preview)
+    (shown,) = role("preview")
+    shown.name = "Half grown"
+    stopped(job)
+    mine = bpy.context.scene.objects["Half grown"]
+    assert not role("preview") and not mine.hide_render and "maquette_job" not in mine
+    stopped(job)
+    assert "Half grown" in bpy.context.scene.objects
+
+
+def test_a_full_disk_is_a_sentence_and_leaves_no_folder(
+    maquette, maquette_part, head, submitted, monkeypatch, tmp_path
+):
+    def full(path, head):
+        path.write_bytes(b"half of it")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(maquette_part("operators.hair"), "write_head", full)
+    scene = bpy.context.scene.maquette
+    scene.capture, scene.head = str(capture_at(tmp_path / "c")), head
+    with pytest.raises(RuntimeError, match=r"No space left on device.*make room") as caught:
+        bpy.ops.maquette.reconstruct_hair()
+    assert "Traceback" not in str(caught.value)
+    assert not submitted
+    assert not list(tmp_path.glob("job*"))
+
+
+def test_hair_of_a_head_that_was_hidden_and_moved_goes_with_it(maquette, maquette_part, head, results, tmp_path):
+    job = Job(tmp_path, context={"head": head.name, "head_matrix": results.matrix_as_list(head)})
+    strands = strands_on(maquette_part, head)
+    write_strands(maquette_part, tmp_path / "strands.npz", strands)
+    head.hide_viewport = True
+    bpy.context.view_layer.update()
+    head.location = (0.3, 0.0, 0.5)
+    results.bring_in_reconstruction(job, {"strands": "strands.npz"})
+    head.hide_viewport = False
+    hair = role("groom")[0]
+    bpy.context.view_layer.update()
+    found = maquette_part("addon.strands_scene").strands_from_object(hair, evaluated=False)
+    assert np.abs(found.points - strands.points - [0.3, 0.0, 0.5]).max() < 1e-5
 
 
 def test_a_fitted_head_is_added_or_moved(maquette, maquette_part, head, results, tmp_path):
