@@ -132,6 +132,10 @@ def _run(request_type: type[contract.Request], options: argparse.Namespace) -> i
         terminal.clear()
         if options.out is not None or request.leaves_files:
             write_json(out / "result.json", result)
+        else:
+            # Its files go with the folder, so nobody is sent to look for them.
+            gone = {path.name for path in out.iterdir()}
+            result = {key: value for key, value in result.items() if not (isinstance(value, str) and value in gone)}
         text = json.dumps(result, indent=2, default=plain) if options.json else _for_people(result)
         print(text, file=answers, flush=True)
     return 0

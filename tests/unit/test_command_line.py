@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 
 
@@ -34,9 +35,21 @@ def run(command, *arguments):
 def test_the_answer_alone_is_on_standard_output(command, tmp_path):
     done = run(command, "fake-job", "--steps", 4, "--seconds-per-step", 0, "--behaviour", "garbage", "--json")
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout) == {"steps": 4, "resumed_at": 0, "file": "counted.txt"}
+    assert json.loads(done.stdout) == {"steps": 4, "resumed_at": 0}, "its file is gone"
     assert "Counting" in done.stderr
     assert list(tmp_path.iterdir()) == [], "nothing was asked to be kept"
+
+
+def test_files_that_are_not_kept_are_not_named(command, tmp_path):
+    points = np.zeros((20, 3), np.float32)
+    points[:, 2] = np.tile(np.linspace(0, 0.04, 10), 2)
+    points[10:, 0] = 0.01
+    np.savez(tmp_path / "a.npz", points=points, counts=np.full(2, 10, np.int32))
+    asked = ("evaluate-strands", tmp_path / "a.npz", tmp_path / "a.npz", "--json")
+    answer = json.loads(run(command, *asked).stdout)
+    assert answer["rows"] and "csv" not in answer and "errors" not in answer
+    answer = json.loads(run(command, *asked, "--out", tmp_path / "out").stdout)
+    assert (tmp_path / "out" / answer["csv"]).is_file() and (tmp_path / "out" / answer["errors"]).is_file()
 
 
 def test_out_keeps_the_files(command, tmp_path):
