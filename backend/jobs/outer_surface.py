@@ -28,7 +28,7 @@ def run(request: OuterSurface, reporter: Reporter) -> dict:
         raise RequestError("The outer surface needs a head, strands, or both.")
     reporter.stage("Reading", 1)
     head = read_head(request.head) if request.head else None
-    strands = read_strands(request.strands) if request.strands else None
+    strands = read_strands(request.strands, warn=reporter.warning) if request.strands else None
     parts = [strands.points if strands is not None else None, head.vertices if head is not None else None]
     points = np.concatenate([part for part in parts if part is not None])
     origin, shape = _grid(points, request.closing)

@@ -30,6 +30,17 @@ def test_a_head_alone_is_itself(ball, tmp_path):
     assert np.abs(np.linalg.norm(found.vertices, axis=1) - 0.04).max() < 0.0015
 
 
+def test_strands_that_are_dropped_are_told(tmp_path):
+    points = np.zeros((3, 5, 3), np.float32)
+    points[..., 2] = np.linspace(0, 0.04, 5)
+    points[1, 2] = np.nan
+    np.savez(tmp_path / "strands.npz", points=points.reshape(-1, 3), counts=np.full(3, 5, np.int32))
+    reporter = SilentReporter(tmp_path / "out")
+    run(OuterSurface(strands=tmp_path / "strands.npz"), reporter)
+    told = [message["text"] for message in reporter.messages if message["type"] == "warning"]
+    assert len(told) == 1 and "1" in told[0] and "strands.npz" in told[0]
+
+
 def test_strands_are_closed_across_3_mm_and_no_more(tmp_path):
     def curtain(spacing):
         x = np.arange(0, 0.03, spacing)
