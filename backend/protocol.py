@@ -24,8 +24,6 @@ class Order(StrEnum):
     """``id``, ``request`` (contract.encode), ``folder``: do this; the warm worker only."""
     CANCEL = "cancel"
     """Stop at the next step and keep a checkpoint. With ``id``, only if that request is the running one."""
-    PING = "ping"
-    """Answer with a heartbeat now."""
     QUIT = "quit"
     """Cancel what runs and end."""
 

@@ -228,8 +228,6 @@ class Life:
                 self.unwanted.add(order.get("id"))
                 if order.get("id") in (None, self.running):
                     self.cancelled.set()
-            elif order["type"] is Order.PING:
-                channel.send(Event.HEARTBEAT)
             elif order["type"] is Order.QUIT:
                 self.quitting = True
                 self.cancelled.set()
