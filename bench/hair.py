@@ -95,7 +95,7 @@ def _measure(scene: str, row: Row, capture: Path, options: argparse.Namespace) -
         until = list(stages)[: list(stages).index(row.after) + 1]
         report["stages"] = {stage: stages[stage] for stage in until}
         report["seconds"] = sum(report["stages"].values())
-        report["peak_memory_mb"] = report["stage_peak_memory_mb"][row.after]
+        report["peak_memory_mb"] = max(report["stage_peak_memory_mb"][stage] for stage in until)
     return {"scene": scene, "row": row.name, "scores": scores.as_dict(), "report": report}
 
 

@@ -1,48 +1,70 @@
 """What a reconstruction leaves beside its strands: times, memory, losses, orientation maps."""
 
 import json
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
 
+from ..memory import Peak
 from ..protocol import Reporter
 from .orientation import OrientationMap, viewable
 from .views import HairView
 
 
 class StageClock:
-    """Seconds and memory of each stage; also tells the reporter which stage runs."""
+    """Seconds and memory of each stage; also tells the reporter which stage runs.
+
+    Attributes:
+        seconds: of each stage.
+        peak_mb: the most memory held in each stage, as ``memory.how`` says.
+    """
 
     def __init__(self, reporter: Reporter):
         self.reporter = reporter
         self.seconds: dict[str, float] = {}
         self.peak_mb: dict[str, float] = {}
-        self._name, self._began = "", time.monotonic()
+        self.memory = Peak()
+        self._name, self._began, self._earlier_mb = "", time.monotonic(), 0.0
 
     def stage(self, key: str, title: str, total: int = 1) -> None:
         """End the running stage and begin another: key for programs, title for people."""
         self.end()
-        self._name, self._began = key, time.monotonic()
+        self._name, self._began, self._earlier_mb = key, time.monotonic(), 0.0
+        self.memory.begin()
         self.reporter.stage(title, total)
+
+    def so_far(self) -> tuple[float, float]:
+        """Seconds of the running stage, and its most memory in MB."""
+        return time.monotonic() - self._began, max(self._earlier_mb, self.memory.mb())
+
+    def credit(self, seconds: float, peak_mb: float) -> None:
+        """Count what an earlier run spent to the running stage."""
+        self._began -= seconds
+        self._earlier_mb = max(self._earlier_mb, peak_mb)
 
     def end(self) -> None:
         """End the running stage."""
         if self._name:
-            self.seconds[self._name] = round(self.seconds.get(self._name, 0) + time.monotonic() - self._began, 2)
-            self.peak_mb[self._name] = round(peak_memory_mb(), 1)
+            seconds, peak_mb = self.so_far()
+            self.seconds[self._name] = round(self.seconds.get(self._name, 0) + seconds, 2)
+            self.peak_mb[self._name] = round(max(self.peak_mb.get(self._name, 0), peak_mb), 1)
         self._name = ""
 
+    def close(self) -> None:
+        """End the running stage, and the clock."""
+        self.end()
+        self.memory.end()
 
-def peak_memory_mb() -> float:
-    """The most memory this process has held so far, in MB."""
-    try:
-        import resource
-    except ImportError:  # Windows has no such module
-        return 0.0
-    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return used / 1e6 if sys.platform == "darwin" else used / 1024
+    def report(self) -> dict:
+        """What a report tells of it."""
+        return {
+            "seconds": round(sum(self.seconds.values()), 2),
+            "stages": self.seconds,
+            "stage_peak_memory_mb": self.peak_mb,
+            "peak_memory_mb": max(self.peak_mb.values(), default=0.0),
+            "memory": self.memory.how,
+        }
 
 
 def write_orientation(folder: Path, view: HairView, found: OrientationMap) -> None:

@@ -25,7 +25,7 @@ from ..geometry.surface import Surface
 from ..hair import connection, curls, field, growth, hull, orientation, refine, roots, shell, sign, visibility
 from ..hair.colour import strand_colours
 from ..hair.presets import PRESETS, Preset
-from ..hair.report import StageClock, peak_memory_mb, write_losses, write_orientation
+from ..hair.report import StageClock, write_losses, write_orientation
 from ..hair.views import HairView
 from ..head.align import align_head
 from ..head.scale import SCALE_FILE, SCALE_SOURCE, fit_scale
@@ -173,7 +173,7 @@ def run(request: ReconstructHair, reporter: Reporter) -> dict:
     if uv is not None:
         extra["root_uv"] = uv
     write_npz(reporter.folder / "strands.npz", Strands.from_array(strands), **extra)
-    clock.end()
+    clock.close()
     report = {
         "strands": len(strands),
         "points": request.points,
@@ -183,10 +183,7 @@ def run(request: ReconstructHair, reporter: Reporter) -> dict:
         "preset": request.preset,
         "last_stage": request.stages,
         "device": devices.name(device),
-        "seconds": round(sum(clock.seconds.values()), 2),
-        "stages": clock.seconds,
-        "stage_peak_memory_mb": clock.peak_mb,
-        "peak_memory_mb": round(peak_memory_mb(), 1),
+        **clock.report(),
         "settings": preset.settings(),
     }
     write_json(reporter.folder / "report.json", report)
