@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from scipy.spatial import cKDTree
 
+from ..checkpoint import Part
 from ..geometry.projection import sample_image
 from ..protocol import Reporter
 from .field import PAIRS
@@ -91,12 +92,14 @@ def refine(
     seed: int,
     reporter: Reporter,
     preview=None,
+    kept: Part | None = None,
 ) -> tuple[np.ndarray, list[dict[str, float]]]:
     """Fit strands (N, L, 3) metres; the roots stay.
 
     Args:
         visible: metres behind the first surface at which a point still counts as seen.
         preview: called with the strands now and then.
+        kept: where the steps that an earlier run made are found, and these are kept.
 
     Returns:
         strands (N, L, 3) float32 and the losses of every step.
@@ -113,14 +116,32 @@ def refine(
     sure = shell.weights > 0.05
     surface = shell.points[sure].to(device)
     nearest = torch.zeros(len(surface), 2, dtype=torch.long)
-    history = []
+    history, done = [], 0
     every = max(1, config.steps // 4)
 
     def current() -> np.ndarray:
         with torch.no_grad():
             return (grown + torch.einsum("lk,nkc->nlc", values, coefficients)).cpu().numpy()
 
-    for step in range(config.steps):
+    def state() -> dict:
+        return {
+            "history": history,
+            "nearest": nearest,
+            "coefficients": coefficients,
+            "optimiser": optimiser.state_dict(),
+            "schedule": schedule.state_dict(),
+            "generator": generator.get_state(),
+        }
+
+    if kept is not None and (found := kept.state()) is not None:
+        history, nearest = found["history"], found["nearest"].to(device)
+        coefficients.data.copy_(found["coefficients"])
+        optimiser.load_state_dict(found["optimiser"])
+        schedule.load_state_dict(found["schedule"])
+        generator.set_state(found["generator"])
+        done = len(history)
+        reporter.step(done)
+    for step in range(done, config.steps):
         if step % 20 == 0:
             # Nearest strands are found again now and then; between, the pairs stay (L_chm is one-way).
             now = current()
@@ -161,6 +182,8 @@ def refine(
         optimiser.step()
         schedule.step()
         history.append({name: loss.item() for name, loss in losses.items()} | {"total": total.item()})
+        if kept is not None:
+            kept.save(state)
         reporter.step(step + 1)
         if preview is not None and (step + 1) % every == 0 and step + 1 < config.steps:
             preview(current())

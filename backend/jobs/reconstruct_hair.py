@@ -3,7 +3,7 @@
     capture → orientation maps → hull → shell → field → strands → connection → refinement
 
 Each step is one module of backend/hair; this file reads as the method section. The capture's ground_truth/ is never
-opened.
+opened. ``kept`` keeps what each costly step gave, so that a job that was stopped goes on from the last of them.
 """
 
 import dataclasses
@@ -15,6 +15,7 @@ import torch
 
 from .. import device as devices
 from ..capture.images import load_views
+from ..checkpoint import Checkpoints, fingerprint
 from ..contract import ReconstructHair
 from ..errors import CaptureError
 from ..formats.capture import Capture, read_capture
@@ -67,26 +68,26 @@ def run(request: ReconstructHair, reporter: Reporter) -> dict:
         tick=lambda done, total: reporter.step(),
     )
     views = [HairView.from_loaded(view) for view in loaded]
+    kept = Checkpoints(reporter, _fingerprint(request, capture, preset, device), rng, clock)
 
     clock.stage("head", "Laying the head")
-    head, views, fitted = _head(request, capture, views, reporter)
+    head, fitted = kept("head", lambda: _head(request, capture, views, reporter))
+    if fitted:
+        views = [view.scaled(fitted) for view in views]
     write_head(reporter.folder / "head.npz", head)
     skull = Surface(head.vertices, head.faces)
 
     clock.stage("orientation", "Finding hair directions in the photographs", len(views))
-    maps = []
-    for view in views:
-        maps.append(orientation.orientation_map(view.image, view.hair, preset.orientation))
-        write_orientation(reporter.folder / "orientation", view, maps[-1])
-        reporter.step()
+    maps = kept("orientation", lambda: _orientation(views, preset, reporter))
 
     clock.stage("hull", "Carving the hair's volume", 2 * len(views))
-    volumes = hull.visual_hull(views, skull, preset.volume, reporter)
+    volumes = kept("hull", lambda: hull.visual_hull(views, skull, preset.volume, reporter))
 
     clock.stage("shell", "Finding directions in space", 2)
     skin = hull.head_samples(skull)
     seen = _Seen(views, maps, skin, preset)
-    visible = _shell(volumes, seen, preset, robust=last >= STAGES.index("shell"), reporter=reporter)
+    robust = last >= STAGES.index("shell")
+    visible = kept("shell", lambda: _shell(volumes, seen, preset, robust, reporter))
     if not (visible.weights > 0.05).any():
         raise CaptureError(
             "No direction of hair can be seen in the photographs; they may be blurred, overexposed or too small. Take"
@@ -99,35 +100,22 @@ def run(request: ReconstructHair, reporter: Reporter) -> dict:
     rooted = roots.spread_roots(skull, scalp, int(preset.growth.surplus * request.strands), request.seed)
     # Axes bend no faster than a curl is wide, so every second node carries them.
     coarse = volumes.coarser()
-    axes = curls.axis_field(coarse, rooted.points, preset.field, reporter)
+    axes = kept("axes", lambda: curls.axis_field(coarse, rooted.points, preset.field, reporter))
     reporter.step()
     winding, depths = None, seen.depths(volumes)
     if last >= STAGES.index("growth"):
         medium = growth.Medium.of(axes, coarse, device)
-        winding = _curls(medium, visible, seen, depths, preset, rng, reporter)
+        winding = kept("curls", lambda: _curls(medium, visible, seen, depths, preset, rng, reporter))
     if winding is not None:
         # Axes keep within the hair's surface by most of a radius, so that the curls fill it.
         medium = medium.drawn_in(preset.curls.inset * winding.radius)
     else:
-        directions = field.diffuse(
-            visible, volumes, rooted.points, rooted.normals, axes.vectors(), coarse.grid, preset.field, reporter
-        )
-        reporter.step()
-        sign.sign_field(directions, volumes, rooted.points, preset.field, reporter)
-        reporter.step()
+        directions = kept("field", lambda: _directions(visible, volumes, rooted, axes, preset, reporter))
         medium = growth.Medium.of(directions, volumes, device)
 
     clock.stage("growth", "Growing strands")
     plain = last < STAGES.index("growth")
-    traces = growth.grow(rooted, medium, preset.growth, reporter, plain=plain)
-    grown = _long_enough(traces, preset)
-    strands, lost = traces.subset(grown).resampled(request.points), rooted.subset(~grown)
-    rooted = rooted.subset(grown)
-    if not plain:
-        more, roots_of_more = growth.adopted(strands, rooted, lost, preset.growth.adopt)
-        strands, rooted = np.concatenate([strands, more]), rooted.joined(roots_of_more)
-    chosen = np.sort(rng.permutation(len(strands))[: request.strands])
-    strands, rooted = strands[chosen], rooted.subset(chosen)
+    strands, rooted = kept("growth", lambda: _grown(rooted, medium, plain, request, preset, rng, reporter))
 
     def wound(axes: np.ndarray) -> np.ndarray:
         if winding is None:
@@ -139,8 +127,9 @@ def run(request: ReconstructHair, reporter: Reporter) -> dict:
     if last >= STAGES.index("connection"):
         clock.stage("connection", "Connecting the hair that no strand reached", 3)
         inset = preset.curls.inset * winding.radius if winding else 0.0
-        strands, rooted = connection.cover(
-            strands, rooted, visible, medium, preset.growth, request.strands, inset, rng, reporter
+        reach = (preset.growth, request.strands, inset)
+        strands, rooted = kept(
+            "connection", lambda: connection.cover(strands, rooted, visible, medium, *reach, rng, reporter)
         )
     if winding is not None:
         clock.stage("curls", "Winding the curls")
@@ -161,7 +150,7 @@ def run(request: ReconstructHair, reporter: Reporter) -> dict:
             medium = medium.drawn_in(0.0)
         strands, history = refine.refine(
             strands, medium, visible, pictures, preset.volume.visible, fit, request.seed, reporter,
-            preview=lambda now: _preview(now, "refinement", reporter, keep=False),
+            preview=lambda now: _preview(now, "refinement", reporter, keep=False), kept=kept.part("refinement"),
         )  # fmt: skip
         strands = refine.keep_out_of_head(strands, skull, preset.growth.head_gap)
     write_losses(reporter.folder, history)
@@ -187,26 +176,44 @@ def run(request: ReconstructHair, reporter: Reporter) -> dict:
         "settings": preset.settings(),
     }
     write_json(reporter.folder / "report.json", report)
+    kept.remove()
     result = {"strands": "strands.npz", "head": "head.npz", "report": "report.json", "count": len(strands)}
     return result | ({"scale": SCALE_FILE} if fitted else {})
 
 
 def _head(
     request: ReconstructHair, capture: Capture, views: list[HairView], reporter: Reporter
-) -> tuple[Head, list[HairView], float | None]:
-    """The head asked for, or the built-in one laid into the masks; the views in metres, and the metres in the capture's
-    unit where the head had to tell them.
+) -> tuple[Head, float | None]:
+    """The head asked for, or the built-in one laid into the masks, and the metres in the capture's unit where the head
+    had to tell them.
 
     A head that is given stands where it stands and is as large as it is, so a capture in an unknown unit is then taken
     to be in metres, as the head is.
     """
     if request.head is not None:
-        return read_head(request.head, request.scalp, request.unit, request.up), views, None
+        return read_head(request.head, request.scalp, request.unit, request.up), None
     head = read_head(BUILT_IN_HEAD, request.scalp)
     if capture.metres_per_unit is not None:
-        return align_head(head, views, reporter), views, None
+        return align_head(head, views, reporter), None
     alignment, metres_per_unit = fit_scale(head, views, reporter, average=True)
-    return head.transformed(alignment.matrix), [view.scaled(metres_per_unit) for view in views], metres_per_unit
+    return head.transformed(alignment.matrix), metres_per_unit
+
+
+def _fingerprint(request: ReconstructHair, capture: Capture, preset: Preset, device: torch.device) -> str:
+    """All that a checkpoint of this job depends on."""
+    pictures = [path for view in capture.views for path in (view.image, *view.masks.values())]
+    heads = [path for path in (request.head or BUILT_IN_HEAD, request.scalp) if path is not None]
+    files = [capture.folder / "transforms.json", *pictures, *heads]
+    return fingerprint(dataclasses.asdict(request), preset.settings(), devices.name(device), files=files)
+
+
+def _orientation(views: list[HairView], preset: Preset, reporter: Reporter) -> list[orientation.OrientationMap]:
+    maps = []
+    for view in views:
+        maps.append(orientation.orientation_map(view.image, view.hair, preset.orientation))
+        write_orientation(reporter.folder / "orientation", view, maps[-1])
+        reporter.step()
+    return maps
 
 
 @dataclass(eq=False)
@@ -263,6 +270,45 @@ def _curls(
     if found is not None:
         reporter.log(f"Curls of {1000 * found.radius:.1f} mm radius and {1000 * found.pitch:.0f} mm pitch.")
     return found
+
+
+def _directions(
+    visible: shell.Shell,
+    volumes: hull.Volumes,
+    rooted: roots.Roots,
+    axes: field.DirectionField,
+    preset: Preset,
+    reporter: Reporter,
+) -> field.DirectionField:
+    """The shell's directions carried through the hair, root to tip."""
+    directions = field.diffuse(
+        visible, volumes, rooted.points, rooted.normals, axes.vectors(), axes.grid, preset.field, reporter
+    )
+    reporter.step()
+    sign.sign_field(directions, volumes, rooted.points, preset.field, reporter)
+    reporter.step()
+    return directions
+
+
+def _grown(
+    rooted: roots.Roots,
+    medium: growth.Medium,
+    plain: bool,
+    request: ReconstructHair,
+    preset: Preset,
+    rng: np.random.Generator,
+    reporter: Reporter,
+) -> tuple[np.ndarray, roots.Roots]:
+    """Strands (N, L, 3) of the roots that found hair, and those roots (N,); at most as many as were asked for."""
+    traces = growth.grow(rooted, medium, preset.growth, reporter, plain=plain)
+    grown = _long_enough(traces, preset)
+    strands, lost = traces.subset(grown).resampled(request.points), rooted.subset(~grown)
+    rooted = rooted.subset(grown)
+    if not plain:
+        more, roots_of_more = growth.adopted(strands, rooted, lost, preset.growth.adopt)
+        strands, rooted = np.concatenate([strands, more]), rooted.joined(roots_of_more)
+    chosen = np.sort(rng.permutation(len(strands))[: request.strands])
+    return strands[chosen], rooted.subset(chosen)
 
 
 def _long_enough(traces: growth.Traces, preset: Preset) -> np.ndarray:

@@ -1,6 +1,7 @@
 """The reconstruction on a small analytic scene with known strands, stage by stage and whole."""
 
 import json
+import os
 import shutil
 
 import cv2
@@ -9,9 +10,10 @@ import pytest
 import torch
 from scipy.spatial import cKDTree
 
+from backend import checkpoint
 from backend.contract import ReconstructHair
 from backend.errors import Cancelled, CaptureError, HeadError
-from backend.formats.capture import Camera, Capture, View, write_capture
+from backend.formats.capture import Camera, Capture, View, read_capture, write_capture
 from backend.formats.head import Head, write_head
 from backend.formats.strands import read_npz
 from backend.geometry.grid import Grid
@@ -301,6 +303,65 @@ def test_cancel_stops_it_soon(capture_folder, tmp_path):
         reconstruct_hair.run(request(capture_folder, capture_folder / "head.npz"), reporter)
     assert len(stages) == 4
     assert not (tmp_path / "strands.npz").exists()
+
+
+def test_a_stopped_job_goes_on_where_it_was_and_ends_as_if_it_had_not_stopped(
+    capture_folder, result, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(checkpoint, "SECONDS_BETWEEN_PARTS", -1.0)
+    asked = request(capture_folder, capture_folder / "head.npz")
+    stopped = SilentReporter(tmp_path)
+    step = stopped.step
+
+    def stopping(n=None):
+        if stopped._total == 6 and n == 4:
+            stopped.cancelled.set()
+        step(n)
+
+    stopped.step = stopping
+    with pytest.raises(Cancelled):
+        reconstruct_hair.run(asked, stopped)
+    kept = {path.stem for path in (tmp_path / "checkpoint").glob("*.npz")}
+    assert kept == {
+        "head", "orientation", "hull", "shell", "axes", "curls", "field", "growth", "connection", "refinement.part",
+    }  # fmt: skip
+
+    def done_again(*_, **__):
+        raise AssertionError("a stage that was kept is done again")
+
+    costly = [(reconstruct_hair.orientation, "orientation_map"), (reconstruct_hair.hull, "visual_hull")]
+    costly += [(reconstruct_hair.shell, "robust_directions"), (reconstruct_hair.curls, "axis_field")]
+    costly += [(reconstruct_hair.field, "diffuse"), (reconstruct_hair.growth, "grow")]
+    costly += [(reconstruct_hair.connection, "cover")]
+    with monkeypatch.context() as patch:
+        for module, name in costly:
+            patch.setattr(module, name, done_again)
+        resumed = SilentReporter(tmp_path)
+        reconstruct_hair.run(asked, resumed)
+    ended, whole = (read_npz(folder / "strands.npz") for folder in (tmp_path, result[0].folder))
+    assert np.array_equal(ended.counts, whole.counts)
+    assert np.abs(ended.points - whole.points).max() < 1e-4
+    losses, uncut = (json.loads((f / "losses.json").read_text()) for f in (tmp_path, result[0].folder))
+    assert losses["total"] == pytest.approx(uncut["total"], rel=1e-3)
+    stages = json.loads((tmp_path / "report.json").read_text())["stages"]
+    assert stages["hull"] > 0.01 and stages["connection"] > 0.01
+    assert not (tmp_path / "checkpoint").exists()
+
+
+def test_checkpoints_follow_the_photographs_and_the_request(capture_folder, tmp_path):
+    copy = tmp_path / "capture"
+    shutil.copytree(capture_folder, copy)
+    preset, device = presets.PRESETS["draft"], torch.device("cpu")
+
+    def now(**settings):
+        asked = request(copy, copy / "head.npz", **settings)
+        return reconstruct_hair._fingerprint(asked, read_capture(copy), preset, device)
+
+    seen = [now(), now(seed=3)]
+    for name in ("images/view_003.png", "masks/hair/view_004.png", "head.npz", "transforms.json"):
+        os.utime(copy / name, ns=(1, 1))
+        seen.append(now())
+    assert len(set(seen)) == 6
 
 
 def test_a_head_elsewhere_is_refused_in_a_sentence(capture_folder, scene, tmp_path):
