@@ -4,4 +4,4 @@ A bench is a module of this package with ``HELP`` (one line), ``add_options(pars
 ``BENCHES``.
 """
 
-BENCHES = {"hair": "bench.hair", "sample": "bench.sample_capture"}
+BENCHES = {"hair": "bench.hair", "flame": "bench.flame", "sample": "bench.sample_capture", "strands": "bench.strands"}
