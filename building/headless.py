@@ -21,12 +21,14 @@ def main(argv: list[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="maquette-", ignore_cleanup_errors=True) as folder:
         link = extension.link(Path(folder))
         try:
-            return _run(Path(folder), argv)
+            enable(Path(folder))
+            return importlib.import_module(f"{MODULE}.addon.headless").main(argv)
         finally:
             extension.unlink(link)
 
 
-def _run(resources, argv):
+def enable(resources: Path) -> None:
+    """Import bpy with that user folder, and enable the extension that is linked there."""
     os.environ["BLENDER_USER_RESOURCES"] = str(resources)
     # The checkout is imported as the extension from here on; its folders are no top-level modules in Blender.
     sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() not in (CHECKOUT, CHECKOUT / "building")]
@@ -38,7 +40,6 @@ def _run(resources, argv):
         raise error
 
     addon_utils.enable(MODULE, default_set=True, handle_error=fail)
-    return importlib.import_module(f"{MODULE}.addon.headless").main(argv)
 
 
 if __name__ == "__main__":

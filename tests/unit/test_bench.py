@@ -6,9 +6,13 @@ import cv2
 import numpy as np
 import pytest
 
+from backend.evaluate.strands import OrientedPoints
 from backend.formats.capture import Camera, Capture, View, read_capture, write_capture
+from backend.formats.strand_files import SUPPORTED
+from backend.formats.strands import Strands, read_npz, write_npz
 
 pytest.importorskip("bench", reason="the bench is no part of the extension's zip")
+from bench import strands_measures, strands_report
 from bench.hair import ROWS
 from bench.hair_report import write_report
 from bench.robustness import with_dilated_masks, with_shaken_cameras
@@ -64,3 +68,44 @@ def test_report_has_a_line_for_every_row_and_the_published_figures(tmp_path):
     assert all(f"| {row.name} | 52.0 | 53.0 | 54.0 |" in text for row in ROWS)
     assert "Neural Haircut" in text and "| 11.2 | 21.7 | 33.6 |" in text and "| 61 | 1234 |" in text
     assert len(json.loads((tmp_path / "results.json").read_text())["results"]) == len(ROWS)
+
+
+def grooms(tmp_path, count=60, points=20):
+    """Two files of hair that runs nearly, but not quite, alike."""
+    random = np.random.default_rng(0)
+    roots = random.uniform(0, 0.01, (count, 1, 3))
+    along = np.linspace(0, 0.05, points)[None, :, None] * [0.2, 0.1, 1.0]
+    files = []
+    for number in range(2):
+        waves = 0.002 * np.sin(random.uniform(0, 6, (count, 1, 3)) + 150 * along)
+        files.append(tmp_path / f"{number}.npz")
+        write_npz(files[-1], Strands.from_array((roots + along + waves).astype(np.float32)))
+    return files
+
+
+def test_the_plain_evaluation_is_the_definition(tmp_path):
+    prediction, truth = grooms(tmp_path)
+    (result,) = strands_measures.measure_evaluate(str(prediction), str(truth), "2", "10000", "waves")
+    assert result["agrees"] and len(result["seconds"]) == 2
+    assert "1,140 points against 1,140" in result["name"]
+    sides = [OrientedPoints.of(read_npz(path).resampled(20)) for path in (prediction, truth)]
+    hits = strands_measures.plain_hits(sides[0].rows(np.arange(200)), sides[1])
+    assert 0.1 < hits[0].mean() < hits[2].mean() <= 1, "the comparison would prove nothing"
+
+
+def test_every_format_is_timed_and_compared(tmp_path):
+    results = strands_measures.measure_files(str(grooms(tmp_path)[0]), str(tmp_path), "1")
+    names = " ".join(result["name"] for result in results)
+    for ending, kind in SUPPORTED.items():
+        assert f"read {ending} " in names
+        assert (f"write {ending} " in names) == bool(kind.write)
+    assert all(result["agrees"] for result in results if result["name"].startswith("read"))
+
+
+def test_strands_report_names_what_missed_its_target(tmp_path):
+    import_ = {"part": "import", "name": "100 strands", "seconds": [6.0, 4.0, 9.0], "peak_mb": 812.4, "target": 5.0}
+    import_ |= {"baseline": "bare curves", "baseline_seconds": [3.0, 3.0], "agrees": False}
+    strands_report.write_report(tmp_path, [import_], {"repeats": 3, "load": 1.5})
+    table = (tmp_path / "results.md").read_text()
+    assert "| 100 strands | 6 (4 to 9) | 812 | 3 | 0.5 | target 5 s missed; DIFFERS" in table
+    assert json.loads((tmp_path / "results.json").read_text())["results"][0]["seconds"] == [6.0, 4.0, 9.0]
