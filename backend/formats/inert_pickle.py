@@ -15,6 +15,7 @@ bytes of an older ``torch.save`` file.
 import io
 import math
 import pickle
+import pickletools
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -27,7 +28,9 @@ LARGEST_BYTES = 2_000_000_000
 MOST_DENSE = 200_000_000
 """Numbers that a sparse matrix may have when it is written out."""
 DEEPEST = 16
-"""How deep containers and chumpy's expressions may nest; also what ends a structure that contains itself."""
+"""How deep parts may nest; also what ends one that contains itself."""
+FIRST_PLACES = 10_000
+"""Places in the memo that a pickle may use from its beginning; further on, as many more as it has taken steps."""
 STORAGES = {
     "DoubleStorage": "<f8",
     "FloatStorage": "<f4",
@@ -74,7 +77,7 @@ def read_npy(path: Path) -> object:
 def loads(data: bytes, source: str) -> object:
     """What a pickle's bytes hold, as ``read_pickle`` gives it; ``source`` is its name in sentences."""
     try:
-        return _plain(_Reader(io.BytesIO(data), source).load(), {})
+        return _plain(_load(io.BytesIO(data), source), {})
     except HeadError:
         raise
     except Exception as error:  # broken pickles fail in any way at all
@@ -99,13 +102,23 @@ class Opaque:
         self.name = name
 
 
+def _load(file: io.BytesIO, source: str, storages: "dict[str, _Storage] | None" = None) -> object:
+    """What one pickle, from where the file stands, remembers. ``storages`` takes a tensor's, in its own bytes only."""
+    start = file.tell()
+    # The unpickler allocates whatever a length or a place in its memo says, before it looks whether that is there.
+    for steps, (code, argument, _) in enumerate(pickletools.genops(file)):
+        if code.name in ("PUT", "BINPUT", "LONG_BINPUT") and argument > FIRST_PLACES + steps:
+            raise ValueError(f"it remembers a part under the number {argument:,}")
+    file.seek(start)
+    return _Reader(file, source, storages).load()
+
+
 class _Reader(pickle.Unpickler):
     """The standard unpickler, cut off from every module."""
 
-    def __init__(self, file: io.BytesIO, source: str):
+    def __init__(self, file: io.BytesIO, source: str, storages: "dict[str, _Storage] | None"):
         super().__init__(file, fix_imports=False, encoding="latin1")
-        self.source = source
-        self.storages: dict[str, _Storage] | None = None
+        self.source, self.storages = source, storages
 
     def find_class(self, module: str, name: str) -> object:
         if module == "chumpy" or module.startswith("chumpy."):
@@ -270,23 +283,18 @@ class _Tensor(_Inert):
         return np.lib.stride_tricks.as_strided(numbers[self.offset :], size, steps, writeable=False).copy()
 
 
-class _Object(_Inert):
-    """``object`` of Python 2's way to make an instance; only ever a token."""
-
-
 def _storage_of(data: object, source: str) -> _Storage:
     """A storage from the bytes of a torch.save file of the older form: magic number, version, system, the storage's
     reference, keys, and for each key a count and the numbers."""
     file = io.BytesIO(_binary(data))
-    if _Reader(file, source).load() != TORCH_MAGIC:
+    if _load(file, source) != TORCH_MAGIC:
         raise ValueError("a tensor is stored in a form that is not known")
     for _ in ("version", "system"):
-        _Reader(file, source).load()
-    reader = _Reader(file, source)
-    reader.storages = {}
-    result = reader.load()
-    for key in _Reader(file, source).load():
-        storage = reader.storages[str(key)]
+        _load(file, source)
+    storages: dict[str, _Storage] = {}
+    result = _load(file, source, storages)
+    for key in _load(file, source):
+        storage = storages[str(key)]
         count = int.from_bytes(file.read(8), "little")
         if count != storage.count:
             raise ValueError("a tensor's count is wrong")
@@ -383,7 +391,7 @@ for _core in ("numpy.core", "numpy._core"):
 for _old in ("copyreg", "copy_reg"):
     ALLOWED[_old, "_reconstructor"] = _Function(_instance)
 for _old in ("builtins", "__builtin__"):
-    ALLOWED[_old, "object"] = _Object
+    ALLOWED[_old, "object"] = _Inert
     ALLOWED[_old, "bytes"] = _Function(lambda: b"")
 for _kind, _class in (("csc", _SparseByColumn), ("csr", _Sparse)):
     for _module in (f"scipy.sparse.{_kind}", f"scipy.sparse._{_kind}"):

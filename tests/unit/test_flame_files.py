@@ -241,7 +241,8 @@ def test_claims_larger_than_the_file_are_refused():
     assert "does not fit" in refusal(good.replace(b"K\x04K\x03\x86", b"K\x7fK\x7f\x86"))
     assert "broken" in refusal(good[:-20])
     assert "broken" in refusal(b"")
-    assert "broken" in refusal(b"\x80\x02r\xff\xff\xff\xff.")  # a place in the memo that nobody can have
+    assert "under the number" in refusal(b"\x80\x02K\x01r\xff\xff\xff\x7f.")  # a place in the memo that nobody can have
+    assert "broken" in refusal(b"\x80\x05\x96\x00\x00\x00\x80\x00\x00\x00\x00abc.")  # 2 GB of bytes, three there
     huge = sparse.csr_matrix(np.eye(3))
     huge._shape = (3, 10**10)
     assert "rows and" in refusal(pickle.dumps(huge))
