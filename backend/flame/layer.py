@@ -123,7 +123,8 @@ class FlameLayer(nn.Module):
         if translation is not None:
             offset = translation @ self.turn.T
             vertices, joints = vertices + offset[:, :, None], joints + offset[:, None, :]
-        return Posed(vertices.transpose(1, 2), joints.expand(len(vertices), -1, -1), rotations)
+        count = len(vertices)
+        return Posed(vertices.transpose(1, 2), joints.expand(count, -1, -1), rotations.expand(count, -1, -1, -1))
 
     def _chain(self, local: Tensor, rest_joints: Tensor) -> tuple[Tensor, Tensor]:
         """Forward kinematics.
@@ -170,7 +171,8 @@ class FlameLayer(nn.Module):
             scheme: a key of ``model.landmarks`` ("static", "full", "mediapipe"), "contour" for the 17 points on the
                 outline of the jaw as seen, or "dynamic" for these and the static 51, in the 68-point order.
             camera: (3, 3) or (B, 3, 3) rotation from the output's frame to the axes of the camera that sees the contour
-                (OpenGL's: X right, Y up, looking along -Z); None for one straight in front of the model.
+                (OpenGL's: X right, Y up, looking along -Z); None for one straight in front of the model. Several
+                cameras may see one head.
 
         Returns:
             (B, L, 3) metres.
@@ -179,15 +181,17 @@ class FlameLayer(nn.Module):
             HeadError: the model has no such landmarks.
         """
         if scheme == "dynamic":
-            return torch.cat([self.landmarks(posed, "contour", camera), self.landmarks(posed, "static")], dim=1)
+            contour, static = self.landmarks(posed, "contour", camera), self.landmarks(posed, "static")
+            return torch.cat([contour, static.expand(len(contour), -1, -1)], dim=1)
         if scheme not in self.model.embeddings:
             raise HeadError(f"The model {self.model.name} has no {scheme} landmarks; give it a landmark embedding.")
         corners, weights = (getattr(self, _name(part, scheme)) for part in ("corners", "barycentric"))
         if scheme == "contour":
             rows = contour_row(self.seen_rotation(posed, camera))
             chosen = corners[rows]  # (B, 17, 3)
+            vertices = posed.vertices.expand(len(chosen), -1, -1)
             batch = torch.arange(len(chosen), device=chosen.device)[:, None, None]
-            return (posed.vertices[batch, chosen] * weights[rows][..., None]).sum(dim=2)
+            return (vertices[batch, chosen] * weights[rows][..., None]).sum(dim=2)
         return (posed.vertices[:, corners] * weights[..., None]).sum(dim=2)
 
     def seen_rotation(self, posed: Posed, camera: Tensor | None = None) -> Tensor:

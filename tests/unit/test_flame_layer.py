@@ -86,7 +86,7 @@ def test_gradients_are_those_of_finite_differences():
     layer = FlameLayer(model, dtype=torch.float64)
     parameters = [v.requires_grad_() for v in tensors(random_parameters(model, 2)).values()]
     assert torch.autograd.gradcheck(lambda *p: layer(*p)[:2], parameters, fast_mode=True)
-    rest = [p.detach().clone().requires_grad_() for p in parameters]
+    rest = [p[:1].detach().clone().requires_grad_() for p in parameters]
     with torch.no_grad():
         rest[2].zero_()
     assert torch.autograd.gradcheck(lambda *p: layer(*p)[:2], rest)
@@ -118,9 +118,9 @@ def test_rotations_are_smooth_through_zero():
     matrices = axis_angle_to_matrix(vectors)
     expected = np.stack([flame_reference.rotation(v) for v in vectors.numpy()])
     assert np.abs(matrices.numpy() - expected).max() < 1e-14
-    assert torch.autograd.gradcheck(axis_angle_to_matrix, vectors.requires_grad_())
+    assert torch.autograd.gradcheck(axis_angle_to_matrix, vectors.requires_grad_(), fast_mode=True)
     small = vectors[:2].detach().requires_grad_()
-    assert torch.autograd.gradgradcheck(axis_angle_to_matrix, small)
+    assert torch.autograd.gradgradcheck(axis_angle_to_matrix, small, fast_mode=True)
     single = torch.zeros(1, 3, requires_grad=True)
     axis_angle_to_matrix(single)[0, 2, 1].backward()
     assert single.grad.tolist() == [[1.0, 0.0, 0.0]]
@@ -175,6 +175,17 @@ def test_the_contour_is_the_one_that_the_camera_sees():
     turned[0, 0, 1] = -yaw
     assert (seen - layer.seen_rotation(layer(pose=turned))).abs().max() < 1e-12
     assert contour_row(seen).tolist() == [25]
+    # Several heads before one camera, and one head before several.
+    heads = layer(identity=torch.randn(3, 5, dtype=torch.float64))
+    assert heads.rotations.shape == (3, 5, 3, 3)
+    together = layer.landmarks(heads, "dynamic", camera)
+    one = layer(identity=torch.zeros(1, 0, dtype=torch.float64))
+    around = layer.landmarks(one, "dynamic", torch.stack([camera, layer.turn.T]))
+    assert together.shape == (3, 68, 3) and around.shape == (2, 68, 3)
+    for i in range(3):
+        alone = type(heads)(*(part[i : i + 1] for part in heads))
+        assert torch.equal(layer.landmarks(alone, "dynamic", camera)[0], together[i])
+    assert torch.equal(layer.landmarks(one, "dynamic")[0], around[1])
 
 
 def test_parameters_of_another_shape_are_refused_in_a_sentence():
