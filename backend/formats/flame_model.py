@@ -211,6 +211,11 @@ def write_flame_model(path: Path, model: FlameModel) -> None:
         prefix = "lmk" if scheme == "full" else f"{scheme}_lmk"
         arrays |= {f"{prefix}_face_idx": points.faces, f"{prefix}_b_coords": points.weights}
         arrays[f"{prefix}_names"] = np.array(points.names, np.str_)
+    for basis in ("shapedirs", "posedirs", "weights"):
+        # Bases that were made for 16 bits take half the room; the reader's float32 gets the same numbers back.
+        half = arrays[basis].astype(np.float16)
+        if np.array_equal(half, arrays[basis]):
+            arrays[basis] = half
     if model.uv is not None:
         arrays["vt"], corner = np.unique(model.uv.reshape(-1, 2), axis=0, return_inverse=True)
         arrays["ft"] = corner.reshape(-1, 3).astype(np.int32)

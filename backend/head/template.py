@@ -136,7 +136,7 @@ def build() -> Template:
         for outer, inner in pairwise(layers):
             after = np.roll(np.arange(len(edge)), -1)
             quads += np.stack([outer, inner, inner[after], outer[after]], axis=1).tolist()
-        quads += _zip(rings[name][-1], block.half)
+        quads += zip_ring(rings[name][-1], block.half)
 
     eyeballs = {}
     for side in ("left", "right"):
@@ -177,7 +177,7 @@ def _crown(grid, new):
     return crown, quads.reshape(-1, 4).tolist()
 
 
-def _zip(ring: np.ndarray, half: int) -> list[list[int]]:
+def zip_ring(ring: np.ndarray, half: int) -> list[list[int]]:
     """Quads that close a ring flat: each vertex of its upper half to the one below it."""
     count = len(ring)
     upper = [ring[k] for k in range(half + 1)]
