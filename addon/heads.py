@@ -126,7 +126,9 @@ def _corner_uv(mesh: bpy.types.Mesh, *, mirrored: bool) -> np.ndarray | None:
 
 
 def _regions(thing: bpy.types.Object, mesh: bpy.types.Mesh) -> dict[str, np.ndarray]:
-    names = {group.index: group.name for group in thing.vertex_groups}
+    bones = thing.find_armature()
+    skin = {bone.name for bone in bones.data.bones if bone.use_deform} if bones else set()
+    names = {group.index: group.name for group in thing.vertex_groups if group.name not in skin}
     members: dict[str, list[int]] = {name: [] for name in names.values()}
     if names:
         for vertex in mesh.vertices:

@@ -68,11 +68,7 @@ class Coefficients:
         Raises:
             CoefficientError: they belong to another model, or are more than it has.
         """
-        if self.model_hash != model.hash:
-            raise CoefficientError(
-                f"These coefficients belong to the model {self.model} ({self.model_hash[:8]}), but the head is "
-                f"{model.name} ({model.hash[:8]}); apply them to a head of their own model."
-            )
+        check_belongs(self, model.name, model.hash)
         counts = (("identity", model.identity.shape[2]), ("expression", model.expression.shape[2]))
         full = {}
         for part, count in counts:
@@ -83,6 +79,15 @@ class Coefficients:
         if len(self.pose) != len(model.parents):
             raise CoefficientError(f"The pose has {len(self.pose)} joints, but {model.name} has {len(model.parents)}.")
         return replace(self, model=model.name, **full)
+
+
+def check_belongs(coefficients: Coefficients, name: str, model_hash: str) -> None:
+    """Raise CoefficientError unless coefficients belong to the model of this name and hash."""
+    if coefficients.model_hash != model_hash:
+        raise CoefficientError(
+            f"These coefficients belong to the model {coefficients.model} ({coefficients.model_hash[:8]}), but the "
+            f"head is {name} ({model_hash[:8]}); apply them to a head of their own model."
+        )
 
 
 def read_coefficients(path: Path) -> Coefficients:

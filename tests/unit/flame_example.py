@@ -7,7 +7,6 @@ import sys
 from types import ModuleType
 
 import numpy as np
-from scipy import sparse
 
 from backend.formats.flame_model import JOINTS, FlameModel, Landmarks, scheme_68
 
@@ -60,6 +59,8 @@ def random_parameters(model: FlameModel, count: int, seed=1, angle=0.6) -> dict[
 
 def flame_keys(model: FlameModel) -> dict[str, object]:
     """A model as FLAME's own files have it: float64, one basis of shapes, a root whose parent is the uint32 -1."""
+    from scipy import sparse  # Blender's Python, which uses the rest of this module, has none
+
     double = np.float64
     return {
         "v_template": model.template.astype(double),

@@ -1,0 +1,72 @@
+"""Coefficients onto a FLAME head in the scene, and back."""
+
+import bpy
+import numpy as np
+from mathutils import Matrix, Quaternion, Vector
+
+from ..backend.errors import CoefficientError
+from ..backend.formats.coefficients import Coefficients, check_belongs
+from .flame_armature import LOCATOR, MASTER
+from .flame_rig import Rig
+
+HARD_LIMIT = 10.0
+"""What Blender allows a shape key's value to be at most."""
+
+
+def apply_coefficients(rig: Rig, coefficients: Coefficients) -> list[str]:
+    """Set a head's sliders and bones. Returns sentences about what the head has no slider for.
+
+    Raises:
+        CoefficientError: they belong to another model, or no slider can reach them; nothing has changed then.
+    """
+    check_belongs(coefficients, rig.model, rig.model_hash)
+    if len(coefficients.pose) != len(rig.joints):
+        raise CoefficientError(f"The pose has {len(coefficients.pose)} joints, but {rig.model} has {len(rig.joints)}.")
+    left_out = []
+    for part in ("identity", "expression"):
+        given, names = getattr(coefficients, part), getattr(rig, part)
+        if len(given) and np.abs(given).max() > HARD_LIMIT:
+            raise CoefficientError(f"An {part} coefficient is beyond {HARD_LIMIT:g}, which no shape key can show.")
+        rest = given[len(names) :]
+        if rest.any():
+            left_out.append(f"{np.count_nonzero(rest)} {part} coefficients beyond the head's {len(names)} sliders")
+    set_keys(rig, rig.identity, coefficients.identity)
+    set_keys(rig, rig.expression, coefficients.expression)
+    for name, turn in zip(rig.joints, coefficients.pose):
+        bone = rig.bone(name)
+        bone.matrix_basis = Quaternion(Vector(turn)).to_matrix().to_4x4()
+    size = coefficients.scale
+    rig.bone(MASTER).matrix_basis = Matrix.LocRotScale(Vector(coefficients.translation), None, (size, size, size))
+    return left_out
+
+
+def set_keys(rig: Rig, names: tuple[str, ...], values: np.ndarray) -> None:
+    """Set sliders, wider where a value is beyond them; those that there is no value for to zero."""
+    for name, value in zip(names, np.pad(values, (0, max(len(names) - len(values), 0)))):
+        key = rig.key(name)
+        reach = float(np.ceil(abs(value)))
+        key.slider_min, key.slider_max = min(key.slider_min, -reach), max(key.slider_max, reach)
+        key.value = value
+
+
+def read_coefficients_of(context: bpy.types.Context, rig: Rig) -> Coefficients:
+    """What a head shows now, constraints on its bones included."""
+    armature = rig.armature.evaluated_get(context.evaluated_depsgraph_get())
+    turns = []
+    for name in rig.joints:
+        rig.bone(name)
+        local = armature.pose.bones[LOCATOR + name].matrix.inverted() @ armature.pose.bones[name].matrix
+        turns.append(local.to_quaternion().to_exponential_map())
+    rig.bone(MASTER)
+    master = armature.pose.bones[MASTER]
+    rest = master.bone.matrix_local.to_3x3()
+    translation = rest.inverted() @ master.matrix.translation
+    return Coefficients(
+        rig.model,
+        rig.model_hash,
+        np.array([rig.key(n).value for n in rig.identity]),
+        np.array([rig.key(n).value for n in rig.expression]),
+        np.array(turns),
+        np.array(translation),
+        master.matrix.median_scale,
+    )
