@@ -7,7 +7,7 @@ from mathutils import Matrix, Quaternion, Vector
 from ..backend.errors import CoefficientError
 from ..backend.formats.coefficients import Coefficients, check_belongs
 from .flame_armature import LOCATOR, MASTER
-from .flame_rig import Rig
+from .flame_rig import LIMIT, Rig
 
 HARD_LIMIT = 10.0
 """What Blender allows a shape key's value to be at most."""
@@ -70,3 +70,22 @@ def read_coefficients_of(context: bpy.types.Context, rig: Rig) -> Coefficients:
         np.array(translation),
         master.matrix.median_scale,
     )
+
+
+def reset(rig: Rig, group: str) -> None:
+    """Set a group's sliders to zero: "identity", "expression", or "pose" with the place of the whole head."""
+    if group == "pose":
+        for name in (MASTER, *rig.joints):
+            rig.bone(name).matrix_basis = Matrix.Identity(4)
+    else:
+        set_keys(rig, getattr(rig, group), np.zeros(0))
+
+
+def randomise(rig: Rig, group: str, seed: int, amount: float) -> None:
+    """Give the sliders of "identity" or "expression" normal random values of a standard deviation, within their reach.
+
+    A seed's first values are the same however many sliders there are.
+    """
+    names = getattr(rig, group)
+    values = np.random.default_rng(seed).normal(0.0, amount, len(names))
+    set_keys(rig, names, np.clip(values, -LIMIT, LIMIT))

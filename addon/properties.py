@@ -4,6 +4,7 @@ import bpy
 
 from ..backend.contract import MakeHairstyle, ReconstructHair
 from .evaluation import MaquetteEvaluation
+from .flame_properties import MaquetteFlame
 from .ground_truth_properties import MaquetteGroundTruth
 from .settings import property_of
 
@@ -68,6 +69,7 @@ class MaquetteScene(bpy.types.PropertyGroup):
     hair: bpy.props.PointerProperty(type=MaquetteHair)
     ground_truth: bpy.props.PointerProperty(type=MaquetteGroundTruth)
     evaluation: bpy.props.PointerProperty(type=MaquetteEvaluation)
+    flame: bpy.props.PointerProperty(type=MaquetteFlame)
 
 
 classes = (MaquetteHair, MaquetteScene)

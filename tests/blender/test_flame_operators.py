@@ -1,0 +1,86 @@
+"""Add FLAME Head, coefficients to and from files, sliders reset and thrown, as an artist clicks them."""
+
+import bpy
+import numpy as np
+import pytest
+
+from backend.formats.coefficients import Coefficients, write_coefficients
+from backend.formats.flame_model import write_flame_model
+from tests.blender.flame_scene import evaluated, expected, small_model
+
+
+@pytest.fixture
+def model(tmp_path, maquette):
+    """A model that is in the scene."""
+    model = small_model()
+    write_flame_model(tmp_path / "model.npz", model)
+    assert bpy.ops.maquette.add_flame_head(filepath=str(tmp_path / "model.npz"), identity_keys=10) == {"FINISHED"}
+    return model
+
+
+def keys():
+    return bpy.context.object.data.shape_keys.key_blocks
+
+
+def test_add_flame_head_makes_it_the_scenes_head(model):
+    head = bpy.context.object
+    assert head == bpy.context.scene.maquette.head and head.type == "MESH"
+    assert [k.name for k in keys()][10:12] == ["identity 10", "expression 1"]
+    np.testing.assert_allclose(evaluated(head), model.head().vertices, atol=1e-6)
+
+
+def test_a_file_that_is_no_model_is_refused_and_leaves_nothing(maquette, tmp_path):
+    (tmp_path / "notes.pkl").write_bytes(b"no pickle")
+    with pytest.raises(RuntimeError, match=r"notes\.pkl"):
+        bpy.ops.maquette.add_flame_head(filepath=str(tmp_path / "notes.pkl"))
+    assert not bpy.data.objects and not bpy.data.armatures
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".json"])
+def test_coefficients_are_applied_and_saved(model, tmp_path, suffix):
+    rng = np.random.default_rng(0)
+    given = Coefficients.of(
+        model, identity=rng.normal(0, 2, 10), expression=rng.normal(0, 2, 12), pose=rng.normal(0, 0.3, (5, 3))
+    )
+    write_coefficients(tmp_path / f"given{suffix}", given)
+    assert bpy.ops.maquette.apply_coefficients(filepath=str(tmp_path / f"given{suffix}")) == {"FINISHED"}
+    shown = evaluated(bpy.context.object)
+    np.testing.assert_allclose(shown, expected(model, given.identity, given.expression, given.pose), atol=2e-5)
+    assert bpy.ops.maquette.save_coefficients(filepath=str(tmp_path / "saved"), format=suffix) == {"FINISHED"}
+    bpy.ops.maquette.reset_head(group="identity")
+    bpy.ops.maquette.reset_head(group="expression")
+    bpy.ops.maquette.reset_head(group="pose")
+    np.testing.assert_allclose(evaluated(bpy.context.object), model.head().vertices, atol=1e-6)
+    bpy.ops.maquette.apply_coefficients(filepath=str(tmp_path / f"saved{suffix}"))
+    np.testing.assert_allclose(evaluated(bpy.context.object), shown, atol=1e-6)
+
+
+def test_coefficients_of_another_model_are_refused_and_change_nothing(model, tmp_path):
+    other = Coefficients.of(small_model(seed=9, name="somebody else"), identity=np.ones(5))
+    write_coefficients(tmp_path / "other.npz", other)
+    with pytest.raises(RuntimeError, match=r"belong to the model somebody else .* but the head is example"):
+        bpy.ops.maquette.apply_coefficients(filepath=str(tmp_path / "other.npz"))
+    assert not any(key.value for key in keys()[1:23])
+
+
+def test_large_coefficients_widen_the_sliders(model, tmp_path):
+    write_coefficients(tmp_path / "c.npz", Coefficients.of(model, identity=[7.5, -6.5]))
+    bpy.ops.maquette.apply_coefficients(filepath=str(tmp_path / "c.npz"))
+    assert keys()["identity 1"].value == pytest.approx(7.5) and keys()["identity 2"].value == pytest.approx(-6.5)
+
+
+def test_random_heads_are_of_their_seed(model):
+    values = lambda: np.array([key.value for key in keys()[1:11]])  # noqa: E731
+    bpy.ops.maquette.randomise_head(group="identity", seed=3)
+    first = values()
+    assert 0.3 < first.std() < 3
+    bpy.ops.maquette.randomise_head(group="identity", seed=4)
+    assert np.abs(values() - first).max() > 0.1
+    bpy.ops.maquette.randomise_head(group="identity", seed=3)
+    np.testing.assert_array_equal(values(), first)
+    assert not any(keys()[f"expression {i + 1}"].value for i in range(12))
+
+
+def test_operators_are_grey_without_a_flame_head(maquette):
+    for name in ("apply_coefficients", "save_coefficients", "reset_head", "randomise_head"):
+        assert not getattr(bpy.ops.maquette, name).poll()
