@@ -124,7 +124,7 @@ def add_flame_head(
     )  # fmt: skip
     mesh[ABOUT] = json.dumps({part: getattr(rig, part) for part in rig.__dataclass_fields__ if part not in _OBJECTS})
     _add_correctives(rig, model)
-    sources = [Source(rig.keys, f'key_blocks["{_escaped(n)}"].value') for n in rig.identity + rig.expression]
+    sources = [Source(rig.keys, f'key_blocks["{escaped(n)}"].value') for n in rig.identity + rig.expression]
     drive_joints(armature, model, np.concatenate([identity, expression], axis=2), sources)
     _skin(rig, model)
     return rig
@@ -188,5 +188,6 @@ def _skin(rig: Rig, model: FlameModel) -> None:
     rig.mesh.parent = rig.armature
 
 
-def _escaped(name: str) -> str:
+def escaped(name: str) -> str:
+    """A name as it stands between the quotes of a data path."""
     return bpy.utils.escape_identifier(name)

@@ -63,3 +63,33 @@ def set_modifier_input(modifier: bpy.types.NodesModifier, name: str, value) -> N
     else:
         modifier[identifier] = value
     modifier.id_data.update_tag()
+
+
+def animation_channels(name: str, owners: list[bpy.types.ID]) -> list:
+    """New, empty animation for some data-blocks, which are set to use it.
+
+    From 4.4 on it is one action with a slot for each; before, an action is for one kind of data-block, so there is one
+    for each.
+
+    Returns:
+        For each owner what its ``fcurves`` and ``groups`` are made in.
+    """
+    channels = []
+    layered = hasattr(bpy.types, "ActionSlot")
+    action = strip = None
+    for owner in owners:
+        if action is None or not layered:
+            action = bpy.data.actions.new(name)
+        animation = owner.animation_data or owner.animation_data_create()
+        if animation.action is not None:
+            animation.action.use_fake_user = True  # what was there before stays in the file
+        if not layered:
+            action.id_root = owner.id_type
+            animation.action = action
+            channels.append(action)
+            continue
+        strip = strip or action.layers.new("Layer").strips.new(type="KEYFRAME")
+        slot = action.slots.new(id_type=owner.id_type, name=owner.name)
+        animation.action, animation.action_slot = action, slot
+        channels.append(strip.channelbag(slot, ensure=True))
+    return channels

@@ -5,7 +5,7 @@ from pathlib import Path
 import bpy
 from bpy_extras.io_utils import ExportHelper, ImportHelper
 
-from ..addon import flame_pose
+from ..addon import flame_arkit, flame_pose
 from ..addon.flame_rig import IDENTITY_KEYS, add_flame_head, current_rig
 from ..backend.errors import MaquetteError
 from ..backend.formats.coefficients import SUFFIXES, read_coefficients, write_coefficients
@@ -57,6 +57,7 @@ class MAQUETTE_OT_add_flame_head(bpy.types.Operator, ImportHelper):
                 Path(bpy.path.abspath(self.filepath)), warn=lambda said: self.report({"WARNING"}, said)
             )
             rig = add_flame_head(context, model, identity_keys=self.identity_keys, expression_keys=self.expression_keys)
+            flame_arkit.set_table(rig, flame_arkit.table_for(model))
         except MaquetteError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
@@ -81,6 +82,7 @@ class MAQUETTE_OT_apply_coefficients(NeedsRig, bpy.types.Operator, ImportHelper)
         path = Path(bpy.path.abspath(self.filepath))
         try:
             left_out = flame_pose.apply_coefficients(current_rig(context), read_coefficients(path))
+            flame_arkit.release_sliders(current_rig(context))
         except MaquetteError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
@@ -143,6 +145,8 @@ class MAQUETTE_OT_reset_head(NeedsRig, bpy.types.Operator):
     def execute(self, context):
         try:
             flame_pose.reset(current_rig(context), self.group)
+            if self.group != "identity":
+                flame_arkit.release_sliders(current_rig(context))
         except MaquetteError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
@@ -170,6 +174,8 @@ class MAQUETTE_OT_randomise_head(NeedsRig, bpy.types.Operator):
     def execute(self, context):
         try:
             flame_pose.randomise(current_rig(context), self.group, self.seed, self.amount)
+            if self.group != "identity":
+                flame_arkit.release_sliders(current_rig(context))
         except MaquetteError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}

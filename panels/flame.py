@@ -4,6 +4,7 @@ import bpy
 
 from ..addon.flame_armature import MASTER
 from ..addon.flame_rig import current_rig
+from ..backend.formats.arkit import NAMES
 
 
 class _FlamePanel:
@@ -27,6 +28,7 @@ class MAQUETTE_PT_flame(_FlamePanel, bpy.types.Panel):
         row = column.row(align=True)
         row.operator("maquette.apply_coefficients", text="Apply", icon="IMPORT")
         row.operator("maquette.save_coefficients", text="Save", icon="EXPORT")
+        column.operator("maquette.keyframe_face", icon="ANIM")
         column.prop(context.scene.maquette.flame, "search", text="", icon="VIEWZOOM")
 
 
@@ -68,6 +70,22 @@ class MAQUETTE_PT_flame_expression(_Group, bpy.types.Panel):
     group = "expression"
 
 
+class MAQUETTE_PT_flame_arkit(_Group, bpy.types.Panel):
+    bl_label = "ARKit"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    def draw(self, context):
+        rig, ours = current_rig(context), context.scene.maquette.flame
+        sliders = rig.mesh.maquette_arkit
+        self.layout.operator("maquette.load_arkit_table", icon="IMPORT")
+        column = self.layout.column(align=True)
+        for slider in sliders:
+            if ours.search.lower() in slider.name.lower():
+                column.prop(slider, "value", text=slider.name, slider=True)
+        if len(sliders) < len(NAMES):
+            self.layout.label(text=f"{len(sliders)} of {len(NAMES)} shapes are known for this model", icon="INFO")
+
+
 class MAQUETTE_PT_flame_pose(_Group, bpy.types.Panel):
     bl_label = "Pose"
     group = "joints"
@@ -91,5 +109,6 @@ classes = (
     MAQUETTE_PT_flame,
     MAQUETTE_PT_flame_identity,
     MAQUETTE_PT_flame_expression,
+    MAQUETTE_PT_flame_arkit,
     MAQUETTE_PT_flame_pose,
 )

@@ -4,6 +4,7 @@ import bpy
 import numpy as np
 import pytest
 
+from backend.formats.arkit import table_from_rows, turning_rows, write_table
 from backend.formats.coefficients import Coefficients, write_coefficients
 from backend.formats.flame_model import write_flame_model
 from tests.blender.flame_scene import evaluated, expected, small_model
@@ -81,6 +82,32 @@ def test_random_heads_are_of_their_seed(model):
     assert not any(keys()[f"expression {i + 1}"].value for i in range(12))
 
 
+def test_arkit_sliders_move_what_the_model_has(model, tmp_path):
+    head = bpy.context.object
+    sliders = head.maquette_arkit
+    assert len(sliders) == 11 and "jawOpen" in sliders  # turns of jaw and eyes; the model's modes have other names
+    sliders["jawOpen"].value, sliders["jawLeft"].value = 0.8, 0.5
+    pose = np.zeros((5, 3))
+    pose[2] = np.radians((20, 4, 0))
+    none = np.zeros(0)
+    np.testing.assert_allclose(evaluated(head), expected(model, none, none, pose), atol=2e-5)
+    sliders["jawOpen"].value = sliders["jawLeft"].value = 0
+    np.testing.assert_allclose(evaluated(head), model.head().vertices, atol=2e-6)
+    sliders["jawOpen"].value = 1
+    bpy.ops.maquette.reset_head(group="pose")
+    assert sliders["jawOpen"].value == 0
+    np.testing.assert_allclose(evaluated(head), model.head().vertices, atol=2e-6)
+    table = table_from_rows(model, {"mouthSmileLeft": {"expression 3": 2.0}}, {})
+    write_table(tmp_path / "table.npz", table)
+    assert bpy.ops.maquette.load_arkit_table(filepath=str(tmp_path / "table.npz")) == {"FINISHED"}
+    head.maquette_arkit["mouthSmileLeft"].value = 0.5
+    assert keys()["expression 3"].value == pytest.approx(1.0)
+    other = small_model(seed=9)
+    write_table(tmp_path / "other.npz", table_from_rows(other, {}, turning_rows(other)))
+    with pytest.raises(RuntimeError, match="belongs to the model"):
+        bpy.ops.maquette.load_arkit_table(filepath=str(tmp_path / "other.npz"))
+
+
 def test_operators_are_grey_without_a_flame_head(maquette):
-    for name in ("apply_coefficients", "save_coefficients", "reset_head", "randomise_head"):
+    for name in ("apply_coefficients", "save_coefficients", "reset_head", "randomise_head", "keyframe_face"):
         assert not getattr(bpy.ops.maquette, name).poll()

@@ -1,0 +1,90 @@
+"""Keyframe Face: a tracker's or ARKit's recording onto a FLAME head; and the ARKit table that the latter needs."""
+
+from pathlib import Path
+
+import bpy
+from bpy_extras.io_utils import ImportHelper
+
+from ..addon import flame_arkit
+from ..addon.flame_animation import keyframe
+from ..addon.flame_rig import current_rig
+from ..backend.errors import MaquetteError
+from ..backend.formats.arkit import NAMES, read_table
+from ..backend.formats.arkit_csv import read_arkit_csv
+from ..backend.formats.face_motion import read_face_motion
+from .flame import NeedsRig
+
+
+class MAQUETTE_OT_keyframe_face(NeedsRig, bpy.types.Operator, ImportHelper):
+    """Keyframe a recorded face: a FLAME tracker's .npz, or a .csv of Live Link Face or other ARKit weights"""
+
+    bl_idname = "maquette.keyframe_face"
+    bl_label = "Keyframe Face"
+    bl_options = {"REGISTER", "UNDO"}
+
+    filter_glob: bpy.props.StringProperty(default="*.npz;*.csv", options={"HIDDEN"})
+    tracked_with: bpy.props.EnumProperty(
+        name="Tracked With",
+        description="Trackers' files name no model, and the same numbers are another face on another model",
+        items=[
+            ("SAME", "This Head's Model", "Take everything"),
+            ("OTHER", "Another FLAME", "Take the turns of head, neck, jaw and eyes only"),
+        ],
+    )
+    start: bpy.props.IntProperty(name="Start Frame", description="Frame of the recording's beginning", default=1)
+    fps: bpy.props.FloatProperty(
+        name="Frame Rate",
+        description="Frames a second of the recording, where the file tells none; the keys are at the scene's rate",
+        default=25.0, min=1.0, soft_max=120.0, max=1000.0,
+    )  # fmt: skip
+
+    def draw(self, context):
+        self.layout.use_property_split = True
+        for name in ("tracked_with", "start", "fps"):
+            self.layout.prop(self, name)
+
+    def execute(self, context):
+        rig, path = current_rig(context), Path(bpy.path.abspath(self.filepath))
+        same, left_out = self.tracked_with == "SAME", []
+        try:
+            if path.suffix.lower() == ".csv":
+                recording, table = read_arkit_csv(path, self.fps), flame_arkit.table_of(rig)
+                missing = recording.recorded & recording.weights.any(axis=0) & ~table.supported
+                left_out += [f"{missing.sum()} ARKit weights that the model cannot show"] if missing.any() else []
+                motion, same = recording.motion(table, rig.joints), True
+            else:
+                motion = read_face_motion(path, self.fps)
+                same = motion.model_hash == rig.model_hash if motion.model_hash else same
+            keyed = keyframe(context, rig, motion, start=self.start, same_model=same)
+        except MaquetteError as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        left_out += keyed.left_out
+        said = f"{path.name}: {keyed.frames:,} frames on {keyed.channels} channels"
+        self.report(
+            {"WARNING" if left_out else "INFO"}, f"{said}; left out: {'; '.join(left_out)}." if left_out else f"{said}."
+        )
+        return {"FINISHED"}
+
+
+class MAQUETTE_OT_load_arkit_table(NeedsRig, bpy.types.Operator, ImportHelper):
+    """Load what ARKit's 52 shapes are on the head's model, as fitted for it"""
+
+    bl_idname = "maquette.load_arkit_table"
+    bl_label = "Load ARKit Table"
+    bl_options = {"REGISTER", "UNDO"}
+
+    filter_glob: bpy.props.StringProperty(default="*.npz", options={"HIDDEN"})
+
+    def execute(self, context):
+        try:
+            table = read_table(Path(bpy.path.abspath(self.filepath)))
+            flame_arkit.set_table(current_rig(context), table)
+        except MaquetteError as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        self.report({"INFO"}, f"The head shows {table.supported.sum()} of ARKit's {len(NAMES)} shapes.")
+        return {"FINISHED"}
+
+
+classes = (MAQUETTE_OT_keyframe_face, MAQUETTE_OT_load_arkit_table)
