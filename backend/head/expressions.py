@@ -20,10 +20,10 @@ BOTH, UPPER, LOWER = "both", "upper", "lower"
 # take a hill together, "upper" and "lower" each by itself. Depth along the lips is not in the reach: they are thin.
 _SIDED = {
     "smile": [
-        ((25.5, -86, -44), (11, 20, 8), (6.4, 5.6, 6.6), BOTH),
+        ((25.5, -86, -44), (11, 20, 8), (7.2, 6.4, 7.8), BOTH),
         ((13, -96, -46), (10, 20, 9), (2.2, 1.6, 0.4), BOTH),
         ((34, -76, -26), (13, 20, 12), (1.6, 0.6, 4.2), BOTH),
-        ((38, -72, -8), (14, 22, 9), (0.8, -1.6, 2.4), BOTH),
+        ((38, -72, -8), (14, 22, 9), (0.8, -2.2, 3.0), BOTH),
         ((21, -90, -28), (6, 16, 9), (1.8, 1.8, 2.2), BOTH),
     ],
     "frown": [

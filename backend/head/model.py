@@ -10,9 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
+from ..formats.arkit import write_table
 from ..formats.flame_model import FlameModel, Landmarks, check_model, scheme_68, write_flame_model, y_up
 from ..formats.head import Head
 from . import contour, expressions, mouth, people, rig, template
+from .arkit import arkit_table
 
 NAME = "maquette-head-1"
 IDENTITY_MODES = 100
@@ -182,13 +184,14 @@ def main():
     from .built_in import build_head
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, required=True, help="the .npz to write")
+    parser.add_argument("--out", type=Path, required=True, help="the .npz to write, and its ARKit table beside it")
     parser.add_argument("--modes", type=int, default=IDENTITY_MODES, help="of identity")
     settings = parser.parse_args()
     model = build_model(build_head()[0], settings.modes)
     check_model(model, NAME)
     settings.out.parent.mkdir(parents=True, exist_ok=True)
     write_flame_model(settings.out, model)
+    write_table(settings.out.with_name(settings.out.stem + "_arkit.npz"), arkit_table(model))
     size = settings.out.stat().st_size / 1e6
     print(f"{settings.out}: {len(model.template)} vertices, {len(model.faces)} triangles, {size:.1f} MB, {model.hash}")
 

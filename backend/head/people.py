@@ -9,40 +9,41 @@ Measures: means and deviations as ``anthropometry`` cites them. Their correlatio
 nearest tenth and have not been held against printed tables; so are the features' deviations.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from ..formats.head import Head
-from . import expressions
-from .anthropometry import MEASURES, measure
+from . import expressions, tape
+from .anthropometry import MEASURES
 from .features import ASYMMETRIES, FEATURES, ONE_SIDED, Feature
 from .rig import eyeball_centre
 from .surface import far_apart
 
+_FACTORS = ("sex", "age", "size", "breadth", "fat", "spacing of the eyes")
 _LOADINGS = {
-    # measure: (sex, age, size, breadth, fat); the rest of the variance is its own
-    "head_breadth": (0.47, 0.0, 0.30, 0.60, 0.0),
-    "head_length": (0.53, 0.0, 0.50, 0.0, 0.0),
-    "bizygomatic_breadth": (0.50, 0.1, 0.30, 0.55, 0.35),
-    "menton_sellion": (0.58, 0.1, 0.45, 0.0, 0.0),
-    "interpupillary": (0.30, 0.0, 0.30, 0.35, 0.0),
-    "neck_circumference": (0.80, 0.1, 0.20, 0.0, 0.45),
-    "ear_length": (0.46, 0.35, 0.25, 0.0, 0.0),
-    "ear_breadth": (0.40, 0.10, 0.20, 0.0, 0.0),
-    "ear_protrusion": (0.20, 0.0, 0.0, 0.0, 0.0),
-    "intercanthal": (0.29, 0.0, 0.20, 0.40, 0.0),
-    "biocular": (0.48, -0.1, 0.30, 0.40, 0.0),
-    "nose_breadth": (0.66, 0.15, 0.15, 0.20, 0.1),
-    "nose_height": (0.55, 0.2, 0.30, 0.0, 0.0),
-    "mouth_breadth": (0.55, 0.1, 0.25, 0.15, 0.0),
+    # measure: its correlation with each of the factors; the rest of the variance is its own
+    "head_breadth": (0.47, 0.0, 0.30, 0.60, 0.0, 0.0),
+    "head_length": (0.53, 0.0, 0.50, 0.0, 0.0, 0.0),
+    "bizygomatic_breadth": (0.50, 0.1, 0.30, 0.55, 0.35, 0.0),
+    "menton_sellion": (0.58, 0.1, 0.45, 0.0, 0.0, 0.0),
+    "interpupillary": (0.30, 0.0, 0.20, 0.20, 0.0, 0.85),
+    "neck_circumference": (0.80, 0.1, 0.20, 0.0, 0.45, 0.0),
+    "ear_length": (0.46, 0.35, 0.25, 0.0, 0.0, 0.0),
+    "ear_breadth": (0.40, 0.10, 0.20, 0.0, 0.0, 0.0),
+    "ear_protrusion": (0.20, 0.0, 0.0, 0.0, 0.0, 0.0),
+    "intercanthal": (0.29, 0.0, 0.10, 0.20, 0.0, 0.75),
+    "biocular": (0.48, -0.1, 0.20, 0.20, 0.0, 0.75),
+    "nose_breadth": (0.66, 0.15, 0.15, 0.20, 0.1, 0.0),
+    "nose_height": (0.55, 0.2, 0.40, 0.0, 0.0, 0.0),
+    "mouth_breadth": (0.55, 0.1, 0.25, 0.15, 0.0, 0.0),
 }
-"""Correlations of each measure with the factors behind them. Those with sex follow from the cited means of men and
-women where there are such (Farkas), else they are estimates. The circumference follows from breadth and length."""
+"""Correlations with sex follow from the cited means of men and women where there are such (Farkas); all others are
+estimates. The head's circumference follows from its breadth and length."""
 NOISE = (
     # reach (mm), spacing of the centres (mm), standard deviation (mm), only in front of (mm)
     (34.0, 30.0, 0.75, 200.0),
-    (15.0, 13.0, 0.42, -42.0),
+    (15.0, 13.0, 0.32, -42.0),
 )
 NOISE_ASYMMETRY = 0.35
 
@@ -81,15 +82,23 @@ def population(face: expressions.Face, head: Head) -> Population:
         head: the same as a Head, with regions and landmarks, so that it can be measured.
     """
     smooth = _Conforming(face)
-    factors: dict[str, np.ndarray] = {k: np.zeros_like(face.vertices) for k in ("sex", "age", "size", "breadth", "fat")}
+    factors = {factor: np.zeros_like(face.vertices) for factor in _FACTORS}
     own: dict[str, np.ndarray] = {}
-    for name, field in _measures(face, head, smooth).items():
+    slopes = tape.gradients(head, face.plan)
+    measures = _measures(face, slopes, smooth)
+    stack = np.stack([one / MEASURES[name].deviation for name, one in measures.items()])
+
+    def beyond(fields):
+        """Fields (..., V, 3) without what they do to the measures, so that these vary as published and no more."""
+        return fields - np.tensordot(np.tensordot(fields, slopes, axes=((-2, -1), (1, 2))), stack, axes=1)
+
+    for name, field in measures.items():
         loads = np.array(_LOADINGS[name])
         for factor, load in zip(factors, loads):
             factors[factor] += load * field
         own[name] = np.sqrt(1 - np.square(loads).sum()) * field
     for name, feature in _features(face).items():
-        field = smooth(_hills(face, feature)) if isinstance(feature, Feature) else feature[0]
+        field = beyond(smooth(_hills(face, feature)) if isinstance(feature, Feature) else feature[0])
         sex, age = (feature.sex, feature.age) if isinstance(feature, Feature) else feature[1:]
         factors["sex"] += sex * field
         factors["age"] += age * field
@@ -97,10 +106,10 @@ def population(face: expressions.Face, head: Head) -> Population:
             factors["fat"] += np.sqrt(1 - sex**2 - age**2) * field
         else:
             own[name] = np.sqrt(1 - sex**2 - age**2) * field
-        own[f"{name}, one-sided"] = ONE_SIDED * _antisymmetric(face, field)
+        own[f"{name}, one-sided"] = ONE_SIDED * beyond(_antisymmetric(face, field))
     for name, feature in ASYMMETRIES.items():
-        own[name] = smooth(_hills(face, feature, mirror=False))
-    own |= _noise(face, smooth)
+        own[name] = beyond(smooth(_hills(face, feature, mirror=False)))
+    own |= _noise(face, lambda fields: beyond(smooth(fields)))
     names = (*factors, *own)
     return Population(names, np.stack([*factors.values(), *own.values()]))
 
@@ -145,7 +154,7 @@ class _Conforming:
             shift = field[..., ball, :].mean(axis=-2, keepdims=True)
             field[..., ball, :] = shift
             inner = self.plan.rings[f"{side}_eye"]
-            for ring, held in zip(inner, (0.3, 0.85, 1, 1, 1, 1, 1)):
+            for ring, held in zip(inner, (0.8, 0.95, 1, 1, 1, 1, 1)):
                 arm = self.vertices[ring] - centre
                 length = np.linalg.norm(arm, axis=1, keepdims=True)
                 arm /= length
@@ -153,8 +162,14 @@ class _Conforming:
                 held = held * np.clip((18.0 - length) / 4.0, 0, 1)
                 own = field[..., ring, :] - shift
                 field[..., ring, :] -= held * np.sum(own * arm, axis=-1, keepdims=True) * arm
-            field[..., inner[5], :] = 0.5 * shift + 0.5 * field[..., inner[4], :]
-            field[..., inner[6], :] = shift
+            # The margin's back edge goes with the margin where that is free, or the corners would turn inside out.
+            margin, back = inner[3], inner[4]
+            off = np.linalg.norm(self.vertices[margin] - centre, axis=1, keepdims=True)
+            free = np.clip((off - 13.0) / 2.0, 0, 1)
+            field[..., back, :] += free * (field[..., margin, :] - field[..., back, :])
+            along = 0.5 + 0.5 * free
+            field[..., inner[5], :] = (1 - along) * shift + along * field[..., back, :]
+            field[..., inner[6], :] = (1 - free) * shift + free * field[..., back, :]
         return field
 
 
@@ -163,7 +178,7 @@ def _step(value, low, high):
     return t * t * (3 - 2 * t)
 
 
-def _measures(face, head: Head, smooth) -> dict[str, np.ndarray]:
+def _measures(face, slopes: np.ndarray, smooth) -> dict[str, np.ndarray]:
     """Measure → field that moves it by one standard deviation, and the others by nothing, to first order."""
     x, y, z = face.vertices.T
     zero = np.zeros_like(x)
@@ -186,19 +201,16 @@ def _measures(face, head: Head, smooth) -> dict[str, np.ndarray]:
         "intercanthal": _hills(face, Feature((((16.7, -79, 14), (6, 16, 7), (0.5, 0, 0)),))),
         "biocular": _hills(face, Feature((((45.5, -74, 15.7), (8, 16, 8), (0.5, 0.2, 0)),))),
         "nose_breadth": _hills(face, Feature((((14, -99, -20), (7, 14, 9), (0.5, 0, 0)),))),
-        "nose_height": _hills(face, Feature((((0, -104, -23), (26, 26, 12), (0, 0, -1)),))),
+        "nose_height": _hills(
+            face, Feature((((0, -104, -23), (26, 26, 12), (0, 0, -1)), ((0, -97, -43), (30, 26, 13), (0, 0, -0.7))))
+        ),
         "mouth_breadth": _hills(face, Feature((((25.9, -85.5, -44), (12, 20, 10), (0.5, 0.3, 0)),))),
     }  # fmt: skip
     fields = {name: smooth(field) for name, field in fields.items()}
-    rest = measure(replace(head, vertices=face.vertices / 1000))
-    slopes = np.zeros((len(fields), len(fields)))
-    for j, field in enumerate(fields.values()):
-        moved = measure(replace(head, vertices=(face.vertices + 2.0 * field) / 1000))
-        slopes[:, j] = [(moved[name] - rest[name]) / 2.0 for name in fields]
-    wanted = np.diag([MEASURES[name].deviation for name in fields])
-    amounts = np.linalg.solve(slopes, wanted)
-    stack = np.stack(list(fields.values()))
-    return {name: np.tensordot(amounts[:, j], stack, axes=1) for j, name in enumerate(fields)}
+    stack = np.stack([fields[name] for name in tape.NAMES])
+    wanted = np.diag([MEASURES[name].deviation for name in tape.NAMES])
+    amounts = np.linalg.solve(np.tensordot(slopes, stack, axes=((1, 2), (1, 2))), wanted)
+    return {name: np.tensordot(amounts[:, j], stack, axes=1) for j, name in enumerate(tape.NAMES)}
 
 
 def _ear_fields(face) -> dict[str, np.ndarray]:
