@@ -71,7 +71,7 @@ def jaw_share(plan: Template, vertices: np.ndarray, faces: np.ndarray) -> np.nda
     known |= dict.fromkeys(np.flatnonzero(still), 0.0)
     # Between the corners the lips part: each goes with its own bone, the more the nearer to the middle.
     along = np.minimum(np.arange(2 * half) % half, half - np.arange(2 * half) % half) / (half / 2)
-    share = 0.5 - 0.5 * side * np.minimum(1.0, along / 0.42) ** 0.8
+    share = 0.5 - 0.5 * side * np.sin(np.pi / 2 * np.minimum(1.0, along / 0.62))
     for ring in rings[2 : PARTING + 6]:
         known |= dict(zip(ring.tolist(), share))
     for ring in rings[-2:]:

@@ -69,6 +69,13 @@ def lip_gap(vertices, plan):
     return np.linalg.norm(vertices[ring[places]] - vertices[ring[-places]], axis=1)
 
 
+def lip_height(vertices, plan):
+    """(N,) mm by which the upper lip is above the lower along the parting."""
+    ring, half = plan.rings["mouth"][mouth.PARTING], template.MOUTH.half
+    places = np.arange(2, half - 1)
+    return (vertices[ring[places]] - vertices[ring[-places]])[:, 2]
+
+
 def above_globe(vertices, plan, side, rings=(2, 3)):
     """mm of the nearest of a side's lids above its eyeball, the cornea included."""
     centre = rig.eyeball_centre(plan, vertices, side)
@@ -206,6 +213,8 @@ def test_people_differ_and_keep_their_faces_whole(model, plan):
 def test_expressions_are_named_sided_and_mirrored(model, plan):
     for name, field in zip(model.expression_names, np.moveaxis(model.expression, 2, 0)):
         size = np.linalg.norm(field, axis=1) * 1000
+        lips = lip_height(z_up(model.template + field) * 1000, plan)
+        assert lips.min() > -1 or name == "mouth close", f"{name} pushes the lips {-lips.min():.1f} mm through another"
         assert 0.8 < size.max() < 45, f"{name} moves by {size.max():.1f} mm"
         if name.endswith(" left"):
             twin = model.expression[..., model.expression_names.index(name[:-4] + "right")]
