@@ -10,7 +10,7 @@ from ..backend.errors import CoefficientError
 from ..backend.formats.face_motion import FaceMotion
 from . import versions
 from .flame_armature import MASTER
-from .flame_pose import HARD_LIMIT, set_keys
+from .flame_pose import HARD_LIMIT, set_identity
 from .flame_rig import Rig, escaped
 
 LINEAR = 1
@@ -59,10 +59,8 @@ def keyframe(
                 "it was tracked with another model."
             )
         keys = dict(zip(rig.expression, motion.expression.T))
-        for part, values in (("identity", motion.identity[None]), ("expression", motion.expression)):
-            beyond = values[:, len(getattr(rig, part)) :].any(axis=0).sum()
-            if beyond:
-                left_out.append(f"{beyond} {part} modes that the head has no slider for")
+        if unseen := motion.expression[:, len(rig.expression) :].any(axis=0).sum():
+            left_out.append(f"{unseen} expression modes that the head has no slider for")
     elif motion.expression.any():
         left_out.append("expressions and identity, which mean another face on another model")
     if any(np.abs(values).max() > HARD_LIMIT for values in keys.values()):
@@ -73,7 +71,7 @@ def keyframe(
         raise CoefficientError(f"The head of {rig.model} can show nothing of {motion.name}.")
 
     if same_model and len(motion.identity):
-        set_keys(rig, rig.identity, motion.identity)
+        set_identity(rig, motion.identity, left_out)
     _widen(rig, keys)
     shapes, bones = versions.animation_channels(motion.name, [rig.keys, rig.armature])
     frames = start + np.arange(len(motion.times))

@@ -99,6 +99,21 @@ def drive_joints(armature: bpy.types.Object, model: FlameModel, modes: np.ndarra
             drive_difference(bones[DEFORMING + joint], "location", axis, [], own, 1 / MICROMETRES)
 
 
+def undrive_joints(armature: bpy.types.Object) -> None:
+    """Take back what ``drive_joints`` did."""
+    drivers = armature.animation_data.drivers if armature.animation_data else ()
+    for bone in armature.pose.bones:
+        if bone.name.startswith((LOCATOR, DEFORMING)):
+            bone.driver_remove("location")
+            bone.location = (0.0, 0.0, 0.0)
+    for curve in [d for d in drivers if d.data_path.startswith(f'["{SHIFT} ')]:
+        drivers.remove(curve)
+    properties = list(armature.keys())
+    for name in properties:
+        if name.startswith(f"{SHIFT} "):
+            del armature[name]
+
+
 def drive_corrective(key: bpy.types.ShapeKey, armature: bpy.types.Object, joint: str, row: int, column: int) -> None:
     """Have a shape key's value be one number of R - 1 of a joint's turn."""
     expression = ROTATION_LESS_ONE[row][column]

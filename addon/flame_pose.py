@@ -7,6 +7,7 @@ from mathutils import Matrix, Quaternion, Vector
 from ..backend.errors import CoefficientError
 from ..backend.formats.coefficients import Coefficients, check_belongs
 from .flame_armature import LOCATOR, MASTER
+from .flame_rest import clear_rest, rest_of, show_rest
 from .flame_rig import LIMIT, Rig
 
 HARD_LIMIT = 10.0
@@ -25,12 +26,15 @@ def apply_coefficients(rig: Rig, coefficients: Coefficients) -> list[str]:
     left_out = []
     for part in ("identity", "expression"):
         given, names = getattr(coefficients, part), getattr(rig, part)
-        if len(given) and np.abs(given).max() > HARD_LIMIT:
+        if np.abs(given[: len(names)]).max(initial=0) > HARD_LIMIT:
             raise CoefficientError(f"An {part} coefficient is beyond {HARD_LIMIT:g}, which no shape key can show.")
-        rest = given[len(names) :]
-        if rest.any():
-            left_out.append(f"{np.count_nonzero(rest)} {part} coefficients beyond the head's {len(names)} sliders")
-    set_keys(rig, rig.identity, coefficients.identity)
+        if len(given) > getattr(rig, f"{part}_modes"):
+            raise CoefficientError(
+                f"There are {len(given)} {part} coefficients, but {rig.model} has {getattr(rig, f'{part}_modes')}."
+            )
+    if unseen := np.count_nonzero(coefficients.expression[len(rig.expression) :]):
+        left_out.append(f"{unseen} expression modes that the head has no slider for")
+    set_identity(rig, coefficients.identity, left_out)
     set_keys(rig, rig.expression, coefficients.expression)
     for name, turn in zip(rig.joints, coefficients.pose):
         bone = rig.bone(name)
@@ -38,6 +42,13 @@ def apply_coefficients(rig: Rig, coefficients: Coefficients) -> list[str]:
     size = coefficients.scale
     rig.bone(MASTER).matrix_basis = Matrix.LocRotScale(Vector(coefficients.translation), None, (size, size, size))
     return left_out
+
+
+def set_identity(rig: Rig, identity: np.ndarray, left_out: list[str]) -> None:
+    """Set the sliders of identity, and show the modes without one; ``left_out`` gets a sentence where that fails."""
+    set_keys(rig, rig.identity, identity)
+    if trouble := show_rest(rig, identity):
+        left_out.append(trouble)
 
 
 def set_keys(rig: Rig, names: tuple[str, ...], values: np.ndarray) -> None:
@@ -64,7 +75,7 @@ def read_coefficients_of(context: bpy.types.Context, rig: Rig) -> Coefficients:
     return Coefficients(
         rig.model,
         rig.model_hash,
-        np.array([rig.key(n).value for n in rig.identity]),
+        np.concatenate([[rig.key(n).value for n in rig.identity], rest_of(rig)]),
         np.array([rig.key(n).value for n in rig.expression]),
         np.array(turns),
         np.array(translation),
@@ -79,6 +90,8 @@ def reset(rig: Rig, group: str) -> None:
             rig.bone(name).matrix_basis = Matrix.Identity(4)
     else:
         set_keys(rig, getattr(rig, group), np.zeros(0))
+    if group == "identity":
+        clear_rest(rig)
 
 
 def randomise(rig: Rig, group: str, seed: int, amount: float) -> None:
@@ -89,3 +102,5 @@ def randomise(rig: Rig, group: str, seed: int, amount: float) -> None:
     names = getattr(rig, group)
     values = np.random.default_rng(seed).normal(0.0, amount, len(names))
     set_keys(rig, names, np.clip(values, -LIMIT, LIMIT))
+    if group == "identity":
+        clear_rest(rig)

@@ -34,6 +34,7 @@ class Rig:
         identity, expression: names of shape keys, in the model's order; the model may have more modes.
         identity_modes, expression_modes: how many modes the model has.
         joints: names of the joints and of the bones to turn, in the model's order.
+        file: where the model came from, or empty.
     """
 
     mesh: bpy.types.Object
@@ -45,6 +46,7 @@ class Rig:
     identity_modes: int
     expression_modes: int
     joints: tuple[str, ...]
+    file: str = ""
 
     @property
     def keys(self) -> bpy.types.Key:
@@ -87,7 +89,7 @@ def _rig(mesh: bpy.types.Object) -> Rig | None:
         about = json.loads(mesh[ABOUT])
         names = {part: tuple(map(str, about[part])) for part in ("identity", "expression", "joints")}
         modes = {part: int(about[part]) for part in ("identity_modes", "expression_modes")}
-        parts = {"model": str(about["model"]), "model_hash": str(about["model_hash"])}
+        parts = {part: str(about[part]) for part in ("model", "model_hash", "file")}
     except (ValueError, KeyError, TypeError):
         return None  # somebody else's property under our name
     return None if armature is None else Rig(mesh, armature, **names, **modes, **parts)
@@ -100,6 +102,7 @@ def add_flame_head(
     identity_keys: int = IDENTITY_KEYS,
     expression_keys: int | None = None,
     name: str | None = None,
+    file: str = "",
 ) -> Rig:
     """Put a model in the scene, at the world's origin, and select its mesh. The caller pushes the undo step.
 
@@ -108,6 +111,7 @@ def add_flame_head(
         identity_keys: modes of identity that get a slider, the first ones.
         expression_keys: modes of expression that do; None for all.
         name: of the mesh object; the model's without it.
+        file: where the model came from, for what is to be had from it later.
     """
     identity = model.identity[:, :, :identity_keys]
     expression = model.expression[:, :, :expression_keys]
@@ -121,10 +125,11 @@ def add_flame_head(
     rig = Rig(
         mesh, armature, model.name, model.hash, **names,
         identity_modes=model.identity.shape[2], expression_modes=model.expression.shape[2], joints=model.joint_names,
+        file=file,
     )  # fmt: skip
     mesh[ABOUT] = json.dumps({part: getattr(rig, part) for part in rig.__dataclass_fields__ if part not in _OBJECTS})
     _add_correctives(rig, model)
-    sources = [Source(rig.keys, f'key_blocks["{escaped(n)}"].value') for n in rig.identity + rig.expression]
+    sources = key_sources(rig, rig.identity + rig.expression)
     drive_joints(armature, model, np.concatenate([identity, expression], axis=2), sources)
     _skin(rig, model)
     return rig
@@ -186,6 +191,11 @@ def _skin(rig: Rig, model: FlameModel) -> None:
     modifier = rig.mesh.modifiers.new("Armature", "ARMATURE")
     modifier.object = rig.armature
     rig.mesh.parent = rig.armature
+
+
+def key_sources(rig: Rig, names: tuple[str, ...]) -> list[Source]:
+    """The values of shape keys, for drivers to read."""
+    return [Source(rig.keys, f'key_blocks["{escaped(name)}"].value') for name in names]
 
 
 def escaped(name: str) -> str:

@@ -56,7 +56,13 @@ class MAQUETTE_OT_add_flame_head(bpy.types.Operator, ImportHelper):
             model = read_flame_model(
                 Path(bpy.path.abspath(self.filepath)), warn=lambda said: self.report({"WARNING"}, said)
             )
-            rig = add_flame_head(context, model, identity_keys=self.identity_keys, expression_keys=self.expression_keys)
+            rig = add_flame_head(
+                context,
+                model,
+                identity_keys=self.identity_keys,
+                expression_keys=self.expression_keys,
+                file=self.filepath,
+            )
             flame_arkit.set_table(rig, flame_arkit.table_for(model))
         except MaquetteError as error:
             self.report({"ERROR"}, str(error))

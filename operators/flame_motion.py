@@ -11,6 +11,7 @@ from ..addon.flame_rig import current_rig
 from ..backend.errors import MaquetteError
 from ..backend.formats.arkit import NAMES, read_table
 from ..backend.formats.arkit_csv import read_arkit_csv
+from ..backend.formats.arkit_motion import carried_over
 from ..backend.formats.face_motion import read_face_motion
 from .flame import NeedsRig
 
@@ -28,8 +29,14 @@ class MAQUETTE_OT_keyframe_face(NeedsRig, bpy.types.Operator, ImportHelper):
         description="Trackers' files name no model, and the same numbers are another face on another model",
         items=[
             ("SAME", "This Head's Model", "Take everything"),
-            ("OTHER", "Another FLAME", "Take the turns of head, neck, jaw and eyes only"),
+            ("OTHER", "Another FLAME", "Take the turns of head, neck, jaw and eyes, and expressions by way of ARKit's"),
         ],
+    )
+    other_table: bpy.props.StringProperty(
+        name="Its ARKit Table",
+        description="ARKit table (.npz) of the model that it was tracked with, to carry expressions over; without one "
+        "they are left out",
+        subtype="FILE_PATH",
     )
     start: bpy.props.IntProperty(name="Start Frame", description="Frame of the recording's beginning", default=1)
     fps: bpy.props.FloatProperty(
@@ -40,8 +47,11 @@ class MAQUETTE_OT_keyframe_face(NeedsRig, bpy.types.Operator, ImportHelper):
 
     def draw(self, context):
         self.layout.use_property_split = True
-        for name in ("tracked_with", "start", "fps"):
-            self.layout.prop(self, name)
+        self.layout.prop(self, "tracked_with")
+        if self.tracked_with == "OTHER":
+            self.layout.prop(self, "other_table")
+        self.layout.prop(self, "start")
+        self.layout.prop(self, "fps")
 
     def execute(self, context):
         rig, path = current_rig(context), Path(bpy.path.abspath(self.filepath))
@@ -55,6 +65,10 @@ class MAQUETTE_OT_keyframe_face(NeedsRig, bpy.types.Operator, ImportHelper):
             else:
                 motion = read_face_motion(path, self.fps)
                 same = motion.model_hash == rig.model_hash if motion.model_hash else same
+                if not same and self.other_table:
+                    theirs = read_table(Path(bpy.path.abspath(self.other_table)))
+                    motion, same = carried_over(motion, theirs, flame_arkit.table_of(rig)), True
+                    left_out.append("identity, which means another person on another model")
             keyed = keyframe(context, rig, motion, start=self.start, same_model=same)
         except MaquetteError as error:
             self.report({"ERROR"}, str(error))

@@ -15,7 +15,6 @@ class _FlamePanel:
 
 class MAQUETTE_PT_flame(_FlamePanel, bpy.types.Panel):
     bl_label = "FLAME Head"
-    bl_options = {"DEFAULT_CLOSED"}
 
     def draw(self, context):
         column = self.layout.column()
@@ -67,6 +66,7 @@ class MAQUETTE_PT_flame_identity(_Group, bpy.types.Panel):
 
 class MAQUETTE_PT_flame_expression(_Group, bpy.types.Panel):
     bl_label = "Expression"
+    bl_options = {"DEFAULT_CLOSED"}
     group = "expression"
 
 
@@ -83,11 +83,12 @@ class MAQUETTE_PT_flame_arkit(_Group, bpy.types.Panel):
             if ours.search.lower() in slider.name.lower():
                 column.prop(slider, "value", text=slider.name, slider=True)
         if len(sliders) < len(NAMES):
-            self.layout.label(text=f"{len(sliders)} of {len(NAMES)} shapes are known for this model", icon="INFO")
+            self.layout.label(text=f"{len(sliders)} of {len(NAMES)} shapes known", icon="INFO")
 
 
 class MAQUETTE_PT_flame_pose(_Group, bpy.types.Panel):
     bl_label = "Pose"
+    bl_options = {"DEFAULT_CLOSED"}
     group = "joints"
 
     def draw(self, context):

@@ -75,6 +75,31 @@ class ArkitTable:
             raise CoefficientError(f"A recording has {len(NAMES)} weights a frame, not the shape {weights.shape}.")
         return weights @ self.expression, np.tensordot(weights, self.pose, axes=1)
 
+    def weights_of(self, expression: np.ndarray, rounds: int = 300) -> np.ndarray:
+        """Weights that come nearest to given expressions: least squares over weights from 0 to 1, by projected
+        gradients with Nesterov's momentum (Beck and Teboulle, 2009).
+
+        Args:
+            expression: (N, <= E); only rows of the table with expressions take part, so turns are left to poses.
+
+        Returns:
+            (N, 52)
+        """
+        count = expression.shape[1]
+        rows = self.expression[:, :count]
+        # A little of every weight's square, so that shapes which are alike share what they have in common.
+        gram = rows @ rows.T
+        gram += 1e-3 * max(np.trace(gram) / len(gram), 1e-12) * np.eye(len(gram))
+        target, step = np.asarray(expression, np.float64) @ rows.T, 1 / np.linalg.norm(gram, 2)
+        weights = ahead = np.zeros_like(target)
+        momentum = 1.0
+        for _ in range(rounds):
+            moved = np.clip(ahead - step * (ahead @ gram - target), 0, 1)
+            following = (1 + np.sqrt(1 + 4 * momentum**2)) / 2
+            ahead = moved + (momentum - 1) / following * (moved - weights)
+            weights, momentum = moved, following
+        return weights * rows.any(axis=1)
+
     def applied_to(self, model: FlameModel) -> "ArkitTable":
         """The table itself. Raises CoefficientError if it belongs to another model."""
         if self.model_hash != model.hash:

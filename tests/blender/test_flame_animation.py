@@ -120,3 +120,25 @@ def test_a_long_sequence_is_keyed_in_bulk(maquette_part, tmp_path):
     keyed = animation.keyframe(bpy.context, rigs.current_rig(bpy.context), motion)
     print(f"{keyed.frames} frames of {keyed.channels} channels: {time.perf_counter() - began:.3f} s")
     assert (keyed.frames, keyed.channels, keyed.left_out) == (1000, 100 + 4 + 3 * 3 + 3, ())
+
+
+def test_hair_follows_the_keyed_head(maquette_part, model, tmp_path):
+    groom = maquette_part("addon.groom")
+    Strands = maquette_part("backend.formats.strands").Strands
+    head = bpy.context.object
+    mesh = head.data
+    corners = np.array(mesh.polygons[7].vertices[:])
+    root = evaluated(head)[corners].mean(0)
+    strands = np.stack([root, root + (0, 0, 0.01)])[None].astype(np.float32)
+    hair = groom.add_groom(bpy.context, Strands.from_array(strands), head, guide_count=0).hair
+    track(tmp_path / "track.npz")
+    head.select_set(True)
+    bpy.context.view_layer.objects.active = head
+    bpy.ops.maquette.keyframe_face(filepath=str(tmp_path / "track.npz"), fps=25)
+    for frame in (3, 9):
+        bpy.context.scene.frame_set(frame)
+        wanted = evaluated(head)[corners].mean(0)
+        current = bpy.context.evaluated_depsgraph_get()
+        curves = hair.evaluated_get(current)
+        first = np.array(curves.matrix_world @ curves.data.position_data[0].vector)
+        assert np.linalg.norm(first - wanted) < 2e-4 and np.linalg.norm(first - root) > 0.01

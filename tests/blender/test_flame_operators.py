@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from backend.formats.arkit import table_from_rows, turning_rows, write_table
-from backend.formats.coefficients import Coefficients, write_coefficients
+from backend.formats.coefficients import Coefficients, read_coefficients, write_coefficients
 from backend.formats.flame_model import write_flame_model
 from tests.blender.flame_scene import evaluated, expected, small_model
 
@@ -62,6 +62,30 @@ def test_coefficients_of_another_model_are_refused_and_change_nothing(model, tmp
     with pytest.raises(RuntimeError, match=r"belong to the model somebody else .* but the head is example"):
         bpy.ops.maquette.apply_coefficients(filepath=str(tmp_path / "other.npz"))
     assert not any(key.value for key in keys()[1:23])
+
+
+def test_identity_beyond_the_sliders_is_shown_too_and_saved(model, tmp_path):
+    rng = np.random.default_rng(2)
+    given = Coefficients.of(model, identity=rng.normal(0, 2, 25), pose=rng.normal(0, 0.3, (5, 3)))
+    write_coefficients(tmp_path / "c.npz", given)
+    for _ in range(2):  # the second time there is a key for it
+        bpy.ops.maquette.apply_coefficients(filepath=str(tmp_path / "c.npz"))
+        wanted = expected(model, given.identity, given.expression, given.pose)
+        np.testing.assert_allclose(evaluated(bpy.context.object), wanted, atol=2e-5)
+    bpy.ops.maquette.save_coefficients(filepath=str(tmp_path / "saved.npz"), format=".npz")
+    np.testing.assert_allclose(read_coefficients(tmp_path / "saved.npz").identity, given.identity, atol=1e-6)
+    bpy.ops.maquette.reset_head(group="identity")
+    bpy.ops.maquette.reset_head(group="pose")
+    np.testing.assert_allclose(evaluated(bpy.context.object), model.head().vertices, atol=1e-6)
+
+
+def test_identity_beyond_the_sliders_needs_the_model_file(model, tmp_path):
+    write_coefficients(tmp_path / "c.npz", Coefficients.of(model, identity=np.ones(25)))
+    (tmp_path / "model.npz").unlink()
+    bpy.ops.maquette.apply_coefficients(filepath=str(tmp_path / "c.npz"))
+    none = np.zeros(0)
+    wanted = expected(model, np.ones(10), none, np.zeros((5, 3)))
+    np.testing.assert_allclose(evaluated(bpy.context.object), wanted, atol=2e-5)
 
 
 def test_large_coefficients_widen_the_sliders(model, tmp_path):

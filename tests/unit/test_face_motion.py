@@ -6,6 +6,7 @@ import pytest
 from backend.errors import CoefficientError
 from backend.formats.arkit import NAMES, PLACES, table_from_rows, turning_rows
 from backend.formats.arkit_csv import read_arkit_csv
+from backend.formats.arkit_motion import carried_over
 from backend.formats.face_motion import quaternions, read_face_motion
 from tests.unit.flame_example import example_model
 from tests.unit.flame_reference import rotation
@@ -131,6 +132,25 @@ def test_live_link_face(tmp_path, rate):
     assert motion.model_hash == model.hash
     yaw, pitch, roll = rotation(np.array([0, 0.1, 0])), rotation(np.array([0.2, 0, 0])), rotation(np.array([0, 0, 0.3]))
     np.testing.assert_allclose(matrices(motion.turns["neck"])[-1], yaw @ pitch @ roll, atol=1e-9)
+
+
+def test_expressions_go_to_another_model_by_way_of_arkit(tmp_path):
+    theirs = example_model(vertices=20, identity=3, expression=6, seed=1)
+    ours = example_model(vertices=20, identity=3, expression=4, seed=2, name="ours")
+    shapes = ("mouthSmileLeft", "mouthSmileRight", "browInnerUp")
+    source = table_from_rows(
+        theirs, {n: {f"expression {k + 1}": 2.0, f"expression {k + 4}": -1.0} for k, n in enumerate(shapes)}, {}
+    )
+    target = table_from_rows(ours, {n: {f"expression {k + 1}": 3.0} for k, n in enumerate(shapes)}, {})
+    weights = RNG.uniform(0, 1, (30, 3))
+    arrays = {"expr": np.concatenate([2 * weights, -weights], axis=1), "jaw_pose": TURNS}
+    np.savez(tmp_path / "m.npz", shape=np.ones(3), **arrays)
+    motion = carried_over(read_face_motion(tmp_path / "m.npz"), source, target)
+    np.testing.assert_allclose(motion.expression[:, :3], 3 * weights, atol=0.02)
+    assert not motion.identity.any() and motion.model_hash == ours.hash
+    np.testing.assert_allclose(matrices(motion.turns["jaw"]), [rotation(v) for v in TURNS], atol=1e-9)
+    with pytest.raises(CoefficientError, match="fewer"):
+        carried_over(read_face_motion(tmp_path / "m.npz"), target, source)
 
 
 def test_a_table_without_weights_is_refused(tmp_path):
