@@ -7,10 +7,10 @@ import numpy as np
 from mathutils import Quaternion
 
 from ..backend.errors import CoefficientError
-from ..backend.formats.face_motion import FaceMotion
+from ..backend.formats.face_motion import FaceMotion, quaternions
 from . import versions
 from .flame_armature import MASTER
-from .flame_pose import HARD_LIMIT, set_identity
+from .flame_pose import HARD_LIMIT, read_coefficients_of, set_identity
 from .flame_rig import Rig, escaped
 
 LINEAR = 1
@@ -88,6 +88,35 @@ def keyframe(
         count += _add_curves(bones, MASTER, {(path, k): v for k, v in enumerate(motion.translation.T)}, frames)
     context.scene.frame_set(context.scene.frame_current)
     return Keyed(motion.name, len(frames), count, tuple(left_out))
+
+
+def sampled(context: bpy.types.Context, rig: Rig, first: int, last: int) -> FaceMotion:
+    """What a head shows from one frame to another, both included, whatever moves it.
+
+    Raises:
+        CoefficientError: its scale is not 1, which a motion does not have.
+    """
+    scene = context.scene
+    before, rows = scene.frame_current, []
+    try:
+        for frame in range(first, last + 1):
+            scene.frame_set(frame)
+            rows.append(read_coefficients_of(context, rig))
+    finally:
+        scene.frame_set(before)
+    if any(abs(row.scale - 1) > 1e-4 for row in rows):
+        raise CoefficientError(f"The bone '{MASTER}' is scaled; scale the armature object in its place.")
+    pose = np.stack([row.pose for row in rows])
+    return FaceMotion(
+        rig.mesh.name,
+        np.arange(len(rows)) * scene.render.fps_base / scene.render.fps,
+        rows[0].identity,
+        np.stack([row.expression for row in rows]),
+        {joint: quaternions(pose[:, j]) for j, joint in enumerate(rig.joints)},
+        np.stack([row.translation for row in rows]),
+        rig.model,
+        rig.model_hash,
+    )
 
 
 def _widen(rig: Rig, keys: dict[str, np.ndarray]) -> None:

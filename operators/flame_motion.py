@@ -3,16 +3,16 @@
 from pathlib import Path
 
 import bpy
-from bpy_extras.io_utils import ImportHelper
+from bpy_extras.io_utils import ExportHelper, ImportHelper
 
 from ..addon import flame_arkit
-from ..addon.flame_animation import keyframe
+from ..addon.flame_animation import keyframe, sampled
 from ..addon.flame_rig import current_rig
 from ..backend.errors import MaquetteError
 from ..backend.formats.arkit import NAMES, read_table
 from ..backend.formats.arkit_csv import read_arkit_csv
 from ..backend.formats.arkit_motion import carried_over
-from ..backend.formats.face_motion import read_face_motion
+from ..backend.formats.face_motion import read_face_motion, write_face_motion
 from .flame import NeedsRig
 
 
@@ -81,6 +81,31 @@ class MAQUETTE_OT_keyframe_face(NeedsRig, bpy.types.Operator, ImportHelper):
         return {"FINISHED"}
 
 
+class MAQUETTE_OT_save_face_motion(NeedsRig, bpy.types.Operator, ExportHelper):
+    """Write what the head shows in the scene's frames as a sequence of its model's coefficients"""
+
+    bl_idname = "maquette.save_face_motion"
+    bl_label = "Save Face Motion"
+    bl_options = {"REGISTER"}
+
+    filename_ext = ".npz"
+    filter_glob: bpy.props.StringProperty(default="*.npz", options={"HIDDEN"})
+
+    def execute(self, context):
+        scene, path = context.scene, Path(bpy.path.abspath(self.filepath)).with_suffix(".npz")
+        try:
+            motion = sampled(context, current_rig(context), scene.frame_start, scene.frame_end)
+            write_face_motion(path, motion)
+        except MaquetteError as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        except OSError as error:
+            self.report({"ERROR"}, f"{path} cannot be written: {error.strerror or error}.")
+            return {"CANCELLED"}
+        self.report({"INFO"}, f"Saved {len(motion.times):,} frames as {path.name}.")
+        return {"FINISHED"}
+
+
 class MAQUETTE_OT_load_arkit_table(NeedsRig, bpy.types.Operator, ImportHelper):
     """Load what ARKit's 52 shapes are on the head's model, as fitted for it"""
 
@@ -101,4 +126,4 @@ class MAQUETTE_OT_load_arkit_table(NeedsRig, bpy.types.Operator, ImportHelper):
         return {"FINISHED"}
 
 
-classes = (MAQUETTE_OT_keyframe_face, MAQUETTE_OT_load_arkit_table)
+classes = (MAQUETTE_OT_keyframe_face, MAQUETTE_OT_save_face_motion, MAQUETTE_OT_load_arkit_table)

@@ -27,7 +27,9 @@ class MAQUETTE_PT_flame(_FlamePanel, bpy.types.Panel):
         row = column.row(align=True)
         row.operator("maquette.apply_coefficients", text="Apply", icon="IMPORT")
         row.operator("maquette.save_coefficients", text="Save", icon="EXPORT")
-        column.operator("maquette.keyframe_face", icon="ANIM")
+        row = column.row(align=True)
+        row.operator("maquette.keyframe_face", icon="ANIM")
+        row.operator("maquette.save_face_motion", text="", icon="EXPORT")
         column.prop(context.scene.maquette.flame, "search", text="", icon="VIEWZOOM")
 
 

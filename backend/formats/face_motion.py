@@ -150,6 +150,29 @@ def read_face_motion(path: Path, rate: float = 25.0) -> FaceMotion:
     return motion_of(values, path.stem, rate)
 
 
+def write_face_motion(path: Path, motion: FaceMotion) -> None:
+    """Write a motion as ``.npz``, to a temporary name first; ``read_face_motion`` reads it.
+
+    Turns are written as axis times angle, (N, 3), under the joints' names, as trackers do.
+    """
+    rate = (len(motion.times) - 1) / motion.times[-1] if len(motion.times) > 1 else 25.0
+    arrays = {"identity": motion.identity, "expression": motion.expression}
+    for joint, turns in motion.turns.items():
+        sine = np.linalg.norm(turns[:, 1:], axis=1, keepdims=True)
+        angle = 2 * np.arctan2(sine, turns[:, :1])
+        arrays[joint] = np.where(sine > 1e-12, turns[:, 1:] / np.maximum(sine, 1e-300) * angle, 2 * turns[:, 1:])
+    if motion.translation is not None:
+        arrays["translation"] = motion.translation
+    path = Path(path)
+    temporary = path.with_name(path.name + ".part")
+    with temporary.open("wb") as file:
+        np.savez_compressed(
+            file, format=FORMAT, version=VERSION, model=motion.model, model_hash=motion.model_hash, fps=rate,
+            **{what: rows for what, rows in arrays.items() if rows.size},
+        )  # fmt: skip
+    temporary.replace(path)
+
+
 def motion_of(values: Mapping[str, np.ndarray], name: str, rate: float) -> FaceMotion:
     """A motion from arrays by trackers' keys; see ``read_face_motion``."""
     if "version" in values and str(values.get("format")) == FORMAT and int(values["version"]) > VERSION:

@@ -6,6 +6,7 @@ import bpy
 import numpy as np
 import pytest
 
+from backend.formats.arkit import table_from_rows, write_table
 from backend.formats.flame_model import write_flame_model
 from tests.blender.flame_scene import evaluated, expected, small_model
 
@@ -46,6 +47,37 @@ def test_every_frame_of_a_track_shows_the_models_head(model, tmp_path):
             model, arrays["shape"], arrays["expr"][frame], pose_of(arrays, frame), arrays["translation"][frame]
         )
         np.testing.assert_allclose(evaluated(bpy.context.object), wanted, atol=2e-5)
+
+
+def test_what_was_keyed_can_be_saved_and_keyed_again(model, tmp_path):
+    track(tmp_path / "track.npz")
+    scene = bpy.context.scene
+    scene.frame_start, scene.frame_end = 1, FRAMES
+    bpy.ops.maquette.keyframe_face(filepath=str(tmp_path / "track.npz"), fps=25)
+    scene.frame_set(7)
+    shown = evaluated(bpy.context.object)
+    assert bpy.ops.maquette.save_face_motion(filepath=str(tmp_path / "saved.npz")) == {"FINISHED"}
+    assert scene.frame_current == 7
+    bpy.ops.maquette.add_flame_head(filepath=str(tmp_path / "model.npz"), identity_keys=10)
+    assert bpy.ops.maquette.keyframe_face(filepath=str(tmp_path / "saved.npz"), fps=99) == {"FINISHED"}
+    np.testing.assert_allclose(evaluated(bpy.context.object), shown, atol=2e-6)
+
+
+def test_expressions_of_another_model_come_by_its_arkit_table(model, tmp_path):
+    other = small_model(seed=9)
+    for name, of, mode, amount in (("theirs", other, "expression 4", 2.0), ("ours", model, "expression 2", 3.0)):
+        write_table(tmp_path / f"{name}.npz", table_from_rows(of, {"mouthSmileLeft": {mode: amount}}, {}))
+    expression = np.zeros((FRAMES, 12))
+    expression[:, 3] = np.linspace(0, 2, FRAMES)
+    np.savez(tmp_path / "m.npz", expr=expression, shape=np.ones(10))
+    bpy.ops.maquette.load_arkit_table(filepath=str(tmp_path / "ours.npz"))
+    bpy.ops.maquette.keyframe_face(
+        filepath=str(tmp_path / "m.npz"), tracked_with="OTHER", other_table=str(tmp_path / "theirs.npz"), fps=25
+    )
+    bpy.context.scene.frame_set(FRAMES)
+    blocks = bpy.context.object.data.shape_keys.key_blocks
+    assert blocks["expression 2"].value == pytest.approx(3.0, abs=0.05)
+    assert blocks["identity 1"].value == 0 and blocks["expression 4"].value == 0
 
 
 def test_it_is_one_action_where_blender_can_have_one(model, tmp_path):

@@ -7,7 +7,7 @@ from backend.errors import CoefficientError
 from backend.formats.arkit import NAMES, PLACES, table_from_rows, turning_rows
 from backend.formats.arkit_csv import read_arkit_csv
 from backend.formats.arkit_motion import carried_over
-from backend.formats.face_motion import quaternions, read_face_motion
+from backend.formats.face_motion import FaceMotion, quaternions, read_face_motion, write_face_motion
 from tests.unit.flame_example import example_model
 from tests.unit.flame_reference import rotation
 
@@ -115,6 +115,20 @@ def recording(path, rate=60, frames=90):
         if k == 5:
             lines.append(f"{code},0" + "," * len(names))  # no face was seen
     path.write_text("\n".join(lines) + "\n")
+
+
+def test_our_own_file_comes_back(tmp_path):
+    turns = {"root": quaternions(4 * TURNS), "jaw": quaternions(np.zeros((30, 3)))}
+    given = FaceMotion(
+        "m", np.arange(30) / 24, RNG.normal(size=5), RNG.normal(size=(30, 7)), turns, TURNS, "some model", "0123"
+    )
+    write_face_motion(tmp_path / "m.npz", given)
+    back = read_face_motion(tmp_path / "m.npz", rate=99)
+    for part in ("times", "identity", "expression", "translation"):
+        np.testing.assert_allclose(getattr(back, part), getattr(given, part), atol=1e-12)
+    for joint in turns:
+        np.testing.assert_allclose(matrices(back.turns[joint]), matrices(turns[joint]), atol=1e-12)
+    assert (back.model, back.model_hash) == ("some model", "0123")
 
 
 @pytest.mark.parametrize("rate", [30, 60])
