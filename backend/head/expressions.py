@@ -135,8 +135,10 @@ LIDS_FOLLOW_DOWN, LIDS_FOLLOW_UP = (0.62, -0.55), (-0.30, 0.30)
 """How far the lids go with an eye that looks down, or up, by half a radian."""
 _MEETING = 0.16
 """Where closed lids meet, from the lower margin (0) to the upper (1)."""
-_CLOSED_GAP = 1.8
+_CLOSED_GAP = 1.9
 """mm from the globe to the closed lids' margin: as much as a straight way down needs to pass over the cornea."""
+_OVERLAP = 0.6
+"""mm by which closed lids lie over one another."""
 _INNER = np.array([1.0, 0.92, 0.7, 0.42, 0.2, 0.1, 0.04])
 """How much of its lip's movement each ring behind the parting takes."""
 MIDLINE = 7.0
@@ -229,13 +231,16 @@ def lids(face: Face, above: float, below: float) -> np.ndarray:
         length = np.linalg.norm(arm, axis=1, keepdims=True)
         return centre + arm / length * np.maximum(length, radius + gap)
 
-    closed = out(meeting, _CLOSED_GAP)
+    # The upper lid comes to lie a little over the lower one, so that eyes wider than the mean's close too.
+    down = (low - high) / np.maximum(np.linalg.norm(low - high, axis=1, keepdims=True), 1e-6)
+    over = _OVERLAP * np.minimum(1.0, np.linalg.norm(low - high, axis=1) / 4)[:, None] * top[:, None]
+    closed = out(meeting + over * down, _CLOSED_GAP + 0.5 * over)
     way = closed - margin
     field[ring[3]] = amount * way
-    field[ring[4]] = amount * (out(meeting + [0, 0.9, 0], _CLOSED_GAP - 0.7) - v[ring[4]]) * [0.9, 1, 1]
+    field[ring[4]] = amount * (out(meeting + over * down + [0, 0.9, 0], _CLOSED_GAP - 0.7) - v[ring[4]]) * [0.9, 1, 1]
     for k, part in ((2, 0.80), (1, 0.52), (0, 0.24)):
         rest = v[ring[k]]
-        stretched = out(rest + part * way, _CLOSED_GAP + 0.3 * (3 - k))
+        stretched = out(rest + part * way, _CLOSED_GAP + 0.4 * (3 - k))
         field[ring[k]] = amount * np.where(top[:, None], stretched - rest, 0.7 * part * way)
     # The lid's pocket stays on the globe, and opens no gap behind the margin.
     field[ring[5]] = 0.35 * field[ring[4]]

@@ -119,7 +119,7 @@ def _landmarks(head: Head, plan: template.Template, vertices: np.ndarray, faces:
     mirror = {name: _other_side(name) for name in names}
     found: dict[str, tuple[int, np.ndarray]] = {}
     for name, (triangle, weights) in head.landmarks.items():
-        corners = head.faces[triangle]
+        corners, weights = head.faces[triangle], np.asarray(weights, np.float32)
         if mirror[name] in found:
             at, weights = found[mirror[name]]
             corners = plan.mirror[faces[at]]

@@ -116,7 +116,7 @@ def population(face: expressions.Face, head: Head) -> Population:
 
 def _features(face) -> dict:
     """Named features, and the lids' opening, which slides over the eyeball."""
-    open_eye = expressions.lids(face, -0.12, -0.05)
+    open_eye = expressions.lids(face, -0.07, -0.03)
     both = open_eye + face.mirrored(open_eye)
     ears = _ear_fields(face)
     return FEATURES | {
@@ -154,12 +154,17 @@ class _Conforming:
             shift = field[..., ball, :].mean(axis=-2, keepdims=True)
             field[..., ball, :] = shift
             inner = self.plan.rings[f"{side}_eye"]
-            for ring, held in zip(inner, (0.8, 0.95, 1, 1, 1, 1, 1)):
+            for ring, apart in zip(inner[1:5], (0.75, 0.5, 0.3, 0.3)):
+                # Both lids go together for the most part, or a blink would not close the eyes of all.
+                other = ring[-np.arange(len(ring)) % len(ring)]
+                mean = (field[..., ring, :] + field[..., other, :]) / 2
+                field[..., ring, :] = mean + apart * (field[..., ring, :] - mean)
+            for ring, held, reach in zip(inner, (0.9, 1, 1, 1, 1, 1, 1), (20, 20, 19, 18, 18, 18, 18)):
                 arm = self.vertices[ring] - centre
                 length = np.linalg.norm(arm, axis=1, keepdims=True)
                 arm /= length
                 # Lids slide over the ball; their corners lie off it and are free.
-                held = held * np.clip((18.0 - length) / 4.0, 0, 1)
+                held = held * np.clip((reach - length) / 4.0, 0, 1)
                 own = field[..., ring, :] - shift
                 field[..., ring, :] -= held * np.sum(own * arm, axis=-1, keepdims=True) * arm
             # The margin's back edge goes with the margin where that is free, or the corners would turn inside out.

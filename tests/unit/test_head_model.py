@@ -233,9 +233,21 @@ def test_a_blink_slides_over_the_eyeball(layer, plan, amount):
     places = np.arange(1, half)
     gap = np.linalg.norm(closing[ring[places]] - closing[ring[-places]], axis=1)
     if amount == 1:
-        assert gap.max() < 0.3
+        assert gap.max() < 1.0
+        assert (closing[ring[places], 2] - closing[ring[-places], 2]).max() < 0.1, "the lids leave a slit"
     right = posed(layer)[plan.rings["right_eye"]]
     np.testing.assert_allclose(closing[plan.rings["right_eye"]], right, atol=0.05)
+
+
+def test_the_eyes_of_all_close(model, plan):
+    ring, half = plan.rings["left_eye"][3], template.LEFT_EYE.half
+    places = np.arange(2, half - 1)
+    blink = z_up(model.expression[..., model.expression_names.index("blink left")]) * 1000
+    slits = []
+    for head in identities(model, 30, seed=2) + blink:
+        slits.append((head[ring[places]] - head[ring[-places]])[:, 2].max())
+        assert above_globe(head, plan, "left", rings=(1, 2, 3)) > 0
+    assert np.median(slits) < 0 and max(slits) < 1.5
 
 
 def test_lids_follow_a_look_down(layer, plan):
