@@ -1,5 +1,6 @@
 """A FLAME head in the scene is the model, number by number, and needs no script to be."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import bpy
@@ -41,7 +42,9 @@ def worst(model, mesh, coefficients):
 
 
 def test_blender_shows_what_the_model_says(maquette_part, rigs, poses, tmp_path):
-    model = written(tmp_path / "small.npz", small_model(), maquette_part)
+    # A region may be called what a joint is called; it must not skin.
+    named_like_joints = replace(small_model(), regions={"neck": np.arange(20), "jaw": np.arange(30)})
+    model = written(tmp_path / "small.npz", named_like_joints, maquette_part)
     rig = rigs.add_flame_head(bpy.context, model)
     assert (len(rig.identity), len(rig.expression)) == (20, 12)
     rng = np.random.default_rng(0)
@@ -89,6 +92,23 @@ def test_sliders_and_bones_are_what_the_model_calls_them(maquette_part, rigs, tm
     assert rig.mesh["maquette_role"] == "head" and rigs.rig_of(rig.armature).mesh == rig.mesh
     heads = maquette_part("addon.heads")
     assert heads.head_from_object(rig.mesh).regions.keys() == {"face", "scalp"}
+
+
+def test_a_duplicate_and_a_reopened_file_are_heads_of_their_own(maquette_part, rigs, tmp_path):
+    model = written(tmp_path / "small.npz", small_model(), maquette_part)
+    rig = rigs.add_flame_head(bpy.context, model)
+    rig.armature.select_set(True)
+    bpy.ops.object.duplicate()
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "two.blend"))
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "two.blend"))
+    first, second = (rigs.rig_of(bpy.data.objects[name]) for name in ("example", "example.001"))
+    second.key("identity 1").value = 2
+    second.bone("jaw").rotation_euler.x = 0.4
+    bpy.context.view_layer.update()
+    pose = np.zeros((5, 3))
+    pose[2, 0] = 0.4
+    np.testing.assert_allclose(evaluated(second.mesh), expected(model, [2.0], [], pose), atol=CLOSE)
+    np.testing.assert_allclose(evaluated(first.mesh), model.head().vertices, atol=1e-6)
 
 
 def test_what_trackers_call_a_rotation_is_the_bones_rotation(maquette_part, rigs, poses, tmp_path):
