@@ -83,8 +83,9 @@ def mark(name):
     marked = name
     for kind in (bpy.types.Panel, bpy.types.AddonPreferences):
         for cls in kind.__subclasses__():
-            if cls.__module__.startswith(MODULE) and "draw" in vars(cls) and not hasattr(cls.draw, "watched"):
-                cls.draw = _watched(cls.draw)
+            draw = getattr(cls, "draw", None)  # its own, or one that panels share
+            if cls.__module__.startswith(MODULE) and draw and not hasattr(draw, "watched"):
+                cls.draw = _watched(draw)
     redraw()
     return draws
 
