@@ -211,7 +211,7 @@ def write_flame_model(path: Path, model: FlameModel) -> None:
         prefix = "lmk" if scheme == "full" else f"{scheme}_lmk"
         arrays |= {f"{prefix}_face_idx": points.faces, f"{prefix}_b_coords": points.weights}
         arrays[f"{prefix}_names"] = np.array(points.names, np.str_)
-    for basis in ("shapedirs", "posedirs", "weights"):
+    for basis in ("shapedirs", "posedirs"):
         # Bases that were made for 16 bits take half the room; the reader's float32 gets the same numbers back.
         half = arrays[basis].astype(np.float16)
         if np.array_equal(half, arrays[basis]):

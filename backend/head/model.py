@@ -72,7 +72,8 @@ def _basis(fields: np.ndarray) -> np.ndarray:
 
 def _exact(model: FlameModel) -> FlameModel:
     """The model with bases that 16 bits hold, so that its file is small and reads back as the very same model."""
-    bases = ("identity", "expression", "pose_correctives", "weights")
+    # Not the skin weights: their rows are to add up to one, or the head would shrink by tenths of a millimetre.
+    bases = ("identity", "expression", "pose_correctives")
     rounded = {name: getattr(model, name).astype(np.float16).astype(np.float32) for name in bases}
     return replace(model, **rounded)
 

@@ -18,6 +18,7 @@ from backend.head import mouth, rig, tape, template
 from backend.head.anthropometry import MEASURES, measure
 from backend.head.arkit import arkit_table
 from backend.head.model import build_model
+from backend.head.sheet import COLUMNS, TILE, contact_sheet
 
 FLAME_REGIONS = (
     "face", "neck", "scalp", "boundary", "left_eyeball", "right_eyeball", "left_ear", "right_ear", "left_eye_region",
@@ -146,7 +147,7 @@ def test_the_jaw_parts_the_lips_and_nothing_above_them_moves(layer, model, plan)
 
 def test_weights_are_symmetric_and_smooth_but_at_the_lips(model, plan):
     weights = model.weights
-    np.testing.assert_allclose(weights.sum(axis=1), 1, atol=2e-3)
+    np.testing.assert_allclose(weights.sum(axis=1, dtype=np.float64), 1, atol=1e-6)
     np.testing.assert_allclose(weights[plan.mirror][:, [0, 1, 2, 4, 3]], weights, atol=1e-3)
     skin = np.ones(len(weights), bool)
     skin[plan.rings["mouth"].ravel()] = False
@@ -297,6 +298,21 @@ def test_the_contour_is_the_outline_of_a_turned_head(model):
     assert sideways[30, :7].min() < sideways[0, :7].min() - 0.003
     np.testing.assert_allclose(at[30, 10:], at[0, 10:], atol=1e-6)
     np.testing.assert_allclose(at[30, ::-1] * [-1, 1, 1], at[30 + CONTOUR_YAWS // 2], atol=2e-3)
+
+
+def test_the_contact_sheet_shows_each_movement(model):
+    smile = model.expression_names.index("smile left")
+    still = np.zeros_like(model.expression[..., :1])
+    shown = np.concatenate([still, model.expression[..., smile : smile + 1]], axis=2)
+    few = replace(model, expression=shown, expression_names=("still", "still moving"))
+    sheet = contact_sheet(few, people=1)
+    width, height = TILE
+    assert sheet.shape == (2 * height, COLUMNS * width, 3)
+    tiles = sheet.reshape(2, height, COLUMNS, width, 3).swapaxes(1, 2).reshape(-1, height, width, 3)[:, 16:]
+    assert all((tile < 200).mean() > 0.3 for tile in tiles[:10])
+    changed = np.abs(tiles[2].astype(int) - tiles[3]).max(axis=2) > 30
+    assert 0.002 < changed.mean() < 0.1, "a smile is no change about the mouth"
+    assert changed[: height // 3].mean() < 0.002
 
 
 def test_the_file_is_small_and_reads_back_as_the_same_model(model, tmp_path):
