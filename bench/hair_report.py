@@ -18,7 +18,7 @@ def write_report(folder: Path, results: list[dict], about: dict) -> None:
     machine = {"cores": os.cpu_count(), "python": platform.python_version(), "system": platform.system()}
     (folder / "results.json").write_text(json.dumps(about | {"machine": machine, "results": results}, indent=1))
     scenes = list(dict.fromkeys(r["scene"] for r in results))
-    parts = [f"Preset {about['preset']}; {about['scenes']}; {machine['cores']} cores."]
+    parts = [f"Preset {about['preset']}, {about['strands']:,} strands; {about['scenes']}; {machine['cores']} cores."]
     parts += [_scene_table(scene, [r for r in results if r["scene"] == scene]) for scene in scenes]
     parts.append(_time_table(results))
     (folder / "results.md").write_text("\n\n".join(parts) + "\n")

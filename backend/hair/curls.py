@@ -32,7 +32,7 @@ class Curls:
     Attributes:
         radius: metres from the axis.
         pitch: metres along the axis in one turn.
-        regularity: how deep the slope's correlation falls half a turn on, 0 for none, at most 1.
+        regularity: how strong the wave in the lean's correlation is half a turn on, 0 for none, at most 1.
     """
 
     radius: float
@@ -159,18 +159,23 @@ def measure(
 
 
 def _period(correlation: np.ndarray, config: CurlConfig) -> tuple[float, float]:
-    """Pitch in metres and depth of the first trough of a correlation at even steps."""
+    """Pitch in metres, and how strong the wave of a correlation at even steps is half a pitch on.
+
+    A fading cosine over a parabola: axes that bend otherwise than the hair does lend the correlation a slow slope of
+    their own, on which the curls' wave rides.
+    """
     lag = np.arange(len(correlation)) * config.step
+    slow = np.stack([np.ones_like(lag), lag, lag**2], 1)
     best = (np.inf, config.longest_pitch, 0.0)
     for pitch in np.arange(config.shortest_pitch, config.longest_pitch, 0.0005):
-        for fade in (0.25, 0.5, 1.0, 2.0, 4.0):
+        for fade in (0.5, 1.0, 2.0, 4.0):
             wave = np.exp(-lag / (fade * pitch)) * np.cos(2 * np.pi * lag / pitch)
-            scale = max((wave * correlation).sum() / (wave**2).sum(), 0.0)
-            error = ((correlation - scale * wave)[1:] ** 2).sum()
+            terms = np.concatenate([wave[:, None], slow / slow.max(0)], 1)[1:]
+            weights = np.linalg.lstsq(terms, correlation[1:], rcond=None)[0]
+            error = ((terms @ weights - correlation[1:]) ** 2).sum()
             if error < best[0]:
-                best = (error, pitch, fade)
-    half = round(0.5 * best[1] / config.step)
-    return float(best[1]), float(max(-correlation[max(half - 1, 0) : half + 2].min(initial=0.0), 0.0))
+                best = (error, pitch, weights[0] * np.exp(-0.5 / fade))
+    return float(best[1]), float(max(best[2], 0.0))
 
 
 def wind(axes: np.ndarray, curls: Curls, config: CurlConfig, rng: np.random.Generator) -> np.ndarray:

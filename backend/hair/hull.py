@@ -104,12 +104,12 @@ class _Cone:
         self.view = view
         # Gaps between strands, as beside a parting, are not where the hair ends; views would carve all of it by turns.
         covered = grey_closing(view.hair, size=(config.closing, config.closing))
-        hair = _pixel_distance(covered, config.mask_level)
+        hair = mask_distance(covered, config.mask_level)
         if view.bust is None:
             # Skin is not told from background, so whatever the head hides stays open.
             person = np.full_like(hair, -1e3)
         else:
-            person = _pixel_distance(np.clip(view.hair + view.bust, 0, 1), config.mask_level)
+            person = mask_distance(np.clip(view.hair + view.bust, 0, 1), config.mask_level)
         self.distances = torch.from_numpy(np.stack([hair, person]))
         self.bust = torch.from_numpy(view.bust if view.bust is not None else np.zeros_like(view.hair))[None]
         self.head: DepthMap = depth_map(head_samples(head), view)
@@ -135,7 +135,7 @@ def head_samples(head: Surface, spacing: float = 0.0012) -> torch.Tensor:
     return torch.from_numpy(points.astype(np.float32))
 
 
-def _pixel_distance(mask: np.ndarray, level: float) -> np.ndarray:
+def mask_distance(mask: np.ndarray, level: float) -> np.ndarray:
     """(H, W) float32 pixels outside the mask, below 0 inside, with the soft edge placed between pixels."""
     inside = mask >= level
     if not inside.any():

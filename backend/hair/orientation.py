@@ -41,23 +41,23 @@ def orientation_map(image: np.ndarray, hair: np.ndarray, config: OrientationConf
         hair: (H, W) float32 in [0, 1], the hair mask.
     """
     mask = torch.as_tensor(hair, dtype=torch.float32)
-    contrast = _local_contrast(_log_intensity(image), mask, config.contrast)
+    contrast = _local_contrast(log_intensity(image), mask, config.contrast)
     doubled, energy, spread = (_gabor if config.method == "gabor" else _structure_tensor)(contrast, config)
     # Responses at the mask's edge see the edge itself, so they weigh less there.
     inside = (mask > 0.5).float()
     # Hair cut off by the picture's border ends in an edge as well.
     border = round(1.5 * config.edge)
     inside[:border], inside[-border:], inside[:, :border], inside[:, -border:] = 0, 0, 0, 0
-    inner = _blur(inside, config.edge)
+    inner = blurred(inside, config.edge)
     inner = ((inner - 0.5) * 2).clamp(0, 1) * (mask > 0.5)
-    local = _blur(energy * inner, config.normalise) / _blur(inner, config.normalise).clamp(min=1e-3)
+    local = blurred(energy * inner, config.normalise) / blurred(inner, config.normalise).clamp(min=1e-3)
     # Each pixel's weight is bounded by its neighbourhood's energy, so that a highlight does not speak for all around.
     weight = inner / (local + 1e-3 * energy.amax().clamp(min=1e-12))
-    doubled, energy = _blur(doubled * weight, config.smooth), _blur(energy * weight, config.smooth)
+    doubled, energy = blurred(doubled * weight, config.smooth), blurred(energy * weight, config.smooth)
     length = torch.linalg.vector_norm(doubled, dim=0)
     coherence = (length / energy.clamp(min=1e-9)).clamp(0, 1)
     angle = torch.remainder(0.5 * torch.atan2(doubled[1], doubled[0]), torch.pi)
-    support = _blur(inner, config.smooth).clamp(min=1e-3)
+    support = blurred(inner, config.smooth).clamp(min=1e-3)
     strength = (energy / support).clamp(0, 1)
     confidence = coherence * strength * (mask > 0.5)
     # Circular statistics: the variance of a doubled angle whose mean vector has length R is about -2 ln R.
@@ -65,7 +65,8 @@ def orientation_map(image: np.ndarray, hair: np.ndarray, config: OrientationConf
     return OrientationMap(angle, confidence, variance)
 
 
-def _log_intensity(image: np.ndarray) -> torch.Tensor:
+def log_intensity(image: np.ndarray) -> torch.Tensor:
+    """(H, W) float32, the logarithm of the luminance of a picture (H, W, 3) uint8 or float32 in [0, 1]."""
     values = np.asarray(image)
     values = values.astype(np.float32) / (255.0 if values.dtype == np.uint8 else 1.0)
     intensity = values @ np.array([0.2126, 0.7152, 0.0722], np.float32) if values.ndim == 3 else values
@@ -76,7 +77,7 @@ def _log_intensity(image: np.ndarray) -> torch.Tensor:
 def _local_contrast(intensity: torch.Tensor, mask: torch.Tensor, sigma: float) -> torch.Tensor:
     """Hair minus its blurred self, zero outside the hair: shading goes, strands stay, and the mask makes no edge."""
     inside = (mask > 0.5).float()
-    mean = _blur(intensity * inside, sigma) / _blur(inside, sigma).clamp(min=1e-3)
+    mean = blurred(intensity * inside, sigma) / blurred(inside, sigma).clamp(min=1e-3)
     return (intensity - mean) * inside
 
 
@@ -126,13 +127,13 @@ def _gabor_transform(fx: torch.Tensor, fy: torch.Tensor, theta: float, config: O
 
 def _structure_tensor(contrast: torch.Tensor, config: OrientationConfig):
     """The doubled angle of the mean gradient, a quarter turn from the line."""
-    smooth = _blur(contrast, config.gradient)
+    smooth = blurred(contrast, config.gradient)
     gy, gx = torch.gradient(smooth)
     doubled = torch.stack([gy**2 - gx**2, -2 * gx * gy])
     return doubled, gx**2 + gy**2, None
 
 
-def _blur(image: torch.Tensor, sigma: float) -> torch.Tensor:
+def blurred(image: torch.Tensor, sigma: float) -> torch.Tensor:
     """Gaussian blur of (H, W) or (C, H, W), borders repeated."""
     if sigma <= 0:
         return image

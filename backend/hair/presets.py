@@ -49,6 +49,28 @@ class VolumeConfig:
 
 
 @dataclass(frozen=True)
+class ShadingConfig:
+    """Hollows that the masks hide and the pictures show dark (shading.py)."""
+
+    darkness: float = 0.1
+    """Log intensity below the surroundings' from which hair counts as deeper."""
+    depth: float = 0.025
+    """Metres of depth for each unit of log intensity beyond that."""
+    deepest: float = 0.006
+    """Metres; nothing is drawn in farther."""
+    share: float = 0.2
+    """Of the hair's thickness over the head, the most that is drawn in."""
+    thin: float = 0.004
+    """Metres over the head below which nothing is drawn in."""
+    edge: float = 0.0015
+    """Metres from a mask's border within which the hull's surface is where hair was seen edge-on."""
+    surroundings: float = 0.04
+    """Metres around a place that it is compared with."""
+    blur: float = 3.0
+    """Pixels over which brightness is averaged, so that single strands do not count."""
+
+
+@dataclass(frozen=True)
 class ShellConfig:
     """Directions in space where the pictures see hair (shell.py)."""
 
@@ -80,9 +102,9 @@ class FieldConfig:
     """Weight of hair simply falling from the scalp, against a neighbour's agreement."""
     iterations: int = 60
     """Conjugate gradient steps."""
-    axis_gravity: float = 0.6
+    axis_gravity: float = 0.9
     """Weight of down against away from the scalp, for the axes of curls."""
-    axis_reach: float = 0.025
+    axis_reach: float = 0.035
     """Metres under the hair's surface from which axes turn level with it."""
     axis_smooth: float = 0.008
     """Metres over which axes are smoothed."""
@@ -105,18 +127,18 @@ class CurlConfig:
     points: int = 8000
     """Places on the shell from which axes are followed."""
     regularity: float = 0.12
-    """Depth of the correlation's trough from which hair counts as curly."""
-    steepness: float = 0.5
+    """Strength of the wave in the lean's correlation, half a pitch on, from which hair counts as curly."""
+    steepness: float = 0.8
     """Tangent of the lean from which hair counts as curly."""
     onset: float = 1.5
     """Turns over which a curl reaches its full radius, from the root."""
-    strands_per_lock: int = 8
+    strands_per_lock: int = 4
     """Strands that wind together."""
     loose: float = 0.5
     """Radians by which strands of one lock differ in phase."""
     spread: float = 0.06
     """Share by which locks differ in radius and pitch."""
-    inset: float = 0.7
+    inset: float = 0.4
     """Radii by which axes stay inside the hair's surface."""
 
 
@@ -150,7 +172,7 @@ class GrowthConfig:
     """Metres from any strand at which seen hair counts as uncovered."""
     bridge: float = 0.04
     """Longest bridge, in metres, from uncovered hair back to a root."""
-    connected_share: float = 0.45
+    connected_share: float = 0.1
     """Most of the strands that may come from uncovered hair."""
 
 
@@ -160,6 +182,8 @@ class RefineConfig:
 
     steps: int = 120
     """Steps of Adam; 0 leaves the strands as they grew."""
+    chamfer_reach: float = 0.002
+    """Metres; surface farther from any strand is for back-connection, or it is no hair's: hulls bridge hollows."""
     coefficients: int = 24
     """Cosines a coordinate in a strand's basis."""
     learning_rate: float = 3e-4
@@ -174,7 +198,7 @@ class RefineConfig:
     """Points of the shell that look for a strand in each step."""
     volume: float = 0.1
     """Weight of L_vol, mean of squared millimetres."""
-    chamfer: float = 0.03
+    chamfer: float = 0.01
     """Weight of L_chm, mean of squared millimetres."""
     orientation: float = 5.0
     """Weight of L_orient."""
@@ -201,6 +225,7 @@ class Preset:
     """Views used when the request leaves the choice open."""
     orientation: OrientationConfig = dataclasses.field(default_factory=OrientationConfig)
     volume: VolumeConfig = dataclasses.field(default_factory=VolumeConfig)
+    shading: ShadingConfig = dataclasses.field(default_factory=ShadingConfig)
     shell: ShellConfig = dataclasses.field(default_factory=ShellConfig)
     field: FieldConfig = dataclasses.field(default_factory=FieldConfig)
     curls: CurlConfig = dataclasses.field(default_factory=CurlConfig)

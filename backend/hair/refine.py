@@ -166,8 +166,8 @@ def refine(
         strand, place = nearest[picked].T
         reached = grown[strand, place] + torch.einsum("pk,pkc->pc", values[place], coefficients[strand])
         gap = (surface[picked] - reached) * MILLIMETRES
-        # Far pairs are for back-connection; here they would only drag strands across others.
-        losses["chamfer"] = (gap**2).sum(-1).clamp(max=25.0).mean()
+        furthest = (config.chamfer_reach * MILLIMETRES) ** 2
+        losses["chamfer"] = (gap**2).sum(-1).clamp(max=furthest).mean()
         direction = mask = torch.zeros((), device=device)
         drawn = torch.randperm(len(pictures.views), generator=generator)[: config.views_per_step].tolist()
         for k in drawn:

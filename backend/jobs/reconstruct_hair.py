@@ -23,7 +23,7 @@ from ..formats.head import BUILT_IN_HEAD, Head, read_head, write_head
 from ..formats.job_folder import write_json
 from ..formats.strands import Strands, write_npz
 from ..geometry.surface import Surface
-from ..hair import connection, curls, field, growth, hull, orientation, refine, roots, shell, sign, visibility
+from ..hair import connection, curls, field, growth, hull, orientation, refine, roots, shading, shell, sign, visibility
 from ..hair.colour import strand_colours
 from ..hair.presets import PRESETS, Preset
 from ..hair.report import StageClock, write_losses, write_orientation
@@ -36,8 +36,8 @@ STAGES = ("hull", "shell", "growth", "connection", "all")
 """What ``request.stages`` runs, each with all before it; every one of them ends with strands, so that it can be scored.
 
 - hull: volume from the masks alone, directions by plain closed form on its surface, strands that follow the field.
-- shell: directions by the consistency of the pictures' lines: views and neighbours vote, and lines that disagree (they
-  show other hair, behind or in front) lose their say.
+- shell: hollows that the pictures show dark are drawn in; directions by the consistency of the pictures' lines: views
+  and neighbours vote, and lines that disagree (they show other hair, behind or in front) lose their say.
 - growth: strands with inertia that slide along hair and head instead of leaving, forgiven at the hairline; curls, where
   the pictures show them, wind about axes.
 - connection: hair that no strand reached is traced and led back to the scalp.
@@ -87,6 +87,9 @@ def run(request: ReconstructHair, reporter: Reporter) -> dict:
     skin = hull.head_samples(skull)
     seen = _Seen(views, maps, skin, preset)
     robust = last >= STAGES.index("shell")
+    if robust:
+        covered, depth = seen.depths(volumes), preset.volume.visible
+        volumes = kept("hollows", lambda: shading.hollowed(volumes, views, covered, depth, preset.shading, reporter))
     visible = kept("shell", lambda: _shell(volumes, seen, preset, robust, reporter))
     if not (visible.weights > 0.05).any():
         raise CaptureError(

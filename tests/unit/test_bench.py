@@ -63,7 +63,7 @@ def test_report_has_a_line_for_every_row_and_the_published_figures(tmp_path):
     rows = [score(s, d, a, 50.0 + d) for s in ("undirected", "signed") for d, a in ((2, 20), (3, 30), (4, 40))]
     report = {"seconds": 61.4, "peak_memory_mb": 1234.0, "stages": {"hull": 9.0, "growth": 4.0}}
     results = [{"scene": "curly", "row": r.name, "scores": {"rows": rows}, "report": report} for r in ROWS]
-    write_report(tmp_path, results, {"preset": "standard", "scenes": "24 views"})
+    write_report(tmp_path, results, {"preset": "standard", "strands": 20_000, "scenes": "24 views"})
     text = (tmp_path / "results.md").read_text()
     assert all(f"| {row.name} | 52.0 | 53.0 | 54.0 |" in text for row in ROWS)
     assert "Neural Haircut" in text and "| 11.2 | 21.7 | 33.6 |" in text and "| 61 | 1234 |" in text

@@ -74,3 +74,12 @@ def test_strands_wind_about_their_axes_from_the_same_roots():
     assert 0.006 < offset.mean() < 0.010
     lean = np.abs(np.diff(strands, axis=1)[:, 60:, 2]) / np.linalg.norm(np.diff(strands, axis=1)[:, 60:], axis=-1)
     assert np.degrees(np.arccos(lean)).mean() == pytest.approx(np.degrees(np.arctan(2 * np.pi * 8 / 30)), abs=5)
+
+
+def test_a_slow_slope_of_the_axes_is_not_taken_for_part_of_the_wave():
+    lag = np.arange(48) * CurlConfig().step
+    wave = 0.3 * np.exp(-lag / 0.06) * np.cos(2 * np.pi * lag / 0.03)
+    correlation = wave + 0.5 - 8 * lag + 30 * lag**2
+    pitch, regularity = _period(correlation, CurlConfig())
+    assert pitch == pytest.approx(0.03, rel=0.03)
+    assert regularity == pytest.approx(0.3 * np.exp(-0.25), rel=0.15)

@@ -323,7 +323,8 @@ def test_a_stopped_job_goes_on_where_it_was_and_ends_as_if_it_had_not_stopped(
         reconstruct_hair.run(asked, stopped)
     kept = {path.stem for path in (tmp_path / "checkpoint").glob("*.npz")}
     assert kept == {
-        "head", "orientation", "hull", "shell", "axes", "curls", "field", "growth", "connection", "refinement.part",
+        "head", "orientation", "hull", "hollows", "shell", "axes", "curls", "field", "growth", "connection",
+        "refinement.part",
     }  # fmt: skip
 
     def done_again(*_, **__):
