@@ -16,6 +16,8 @@ PRESETS = ("draft", "standard")
 DEVICES = ("auto", "cpu", "cuda", "mps")
 UNITS = {"m": 1.0, "cm": 0.01, "mm": 0.001, "inch": 0.0254}
 """Metres in one unit of a file."""
+BUILT_IN = "built-in"
+"""The head model that comes with the extension, where a file of one may be named."""
 
 
 def setting(
@@ -55,6 +57,11 @@ def head_up() -> str:
         "Axis that points up in the head's file; in head models (.npz) and glTF it is always Y.", "Z",
         choices=("Z", "Y"),
     )  # fmt: skip
+
+
+def head_model() -> str:
+    """The field of a request for the model that is fitted: a file of FLAME's kind, or the word for our own."""
+    return setting('Head model of FLAME\'s kind (.pkl, .npz), or "built-in".', BUILT_IN)
 
 
 @dataclass(frozen=True)
@@ -191,6 +198,45 @@ class AlignHead(Request):
     head: Path | None = setting("Head mesh; without one the built-in head.", None)
     unit: str = head_unit()
     up: str = head_up()
+    device: str = setting("Where to compute.", "auto", choices=DEVICES)
+
+
+@dataclass(frozen=True)
+class FitHead(Request):
+    """A head model's identity, expression, pose and place, fitted to a scan with landmarks."""
+
+    kind = "fit-head"
+    scan: Path = setting("Scan: a mesh or point cloud (.obj, .ply, .stl, .glb, .npz).", positional=True)
+    landmarks: Path = setting("Landmarks on the scan (.npy, MeshLab's .pp, .json), in the scan's own unit and axes.")
+    model: str = head_model()
+    unit: str = setting(
+        "Unit of the scan's file; without one it is guessed from the size of the face.", "", choices=("", *UNITS)
+    )
+    up: str = setting(
+        "Axis that points up in the scan's file; the landmarks decide where it is not said.", "", choices=("", "Z", "Y")
+    )
+    identity: int = setting("Identity modes to fit; 0 takes all that the model has.", 0, minimum=0, maximum=1000)
+    expression: bool = setting("Fit an expression and the jaw as well.", True)
+    device: str = setting("Where to compute.", "auto", choices=DEVICES)
+
+
+@dataclass(frozen=True)
+class FitPhotos(Request):
+    """A head model's identity, expression, pose and colours, fitted to the photographs of a capture."""
+
+    kind = "fit-photos"
+    exclusive = True
+    capture: Path = setting("Folder of the capture.", positional=True)
+    landmarks: Path | None = setting("Landmarks of its views; without a file, the capture's landmarks.json.", None)
+    model: str = head_model()
+    cameras: str = setting(
+        "Whether the capture knows where its cameras stood, or only how they see.", "known",
+        choices=("known", "unknown"),
+    )  # fmt: skip
+    identity: int = setting("Identity modes to fit; 0 takes all that the model has.", 0, minimum=0, maximum=1000)
+    expression: bool = setting("Fit an expression and the jaw as well.", True)
+    views: int = setting("Views to use, spread evenly; 0 takes all.", 0, minimum=0, maximum=1000)
+    seed: int = setting("Seed of every random choice.", 0, minimum=0, maximum=2**31 - 1)
     device: str = setting("Where to compute.", "auto", choices=DEVICES)
 
 
