@@ -210,10 +210,7 @@ class FitHead(Request):
     landmarks: Path = setting("Landmarks on the scan (.npy, MeshLab's .pp, .json), in the scan's own unit and axes.")
     model: str = head_model()
     unit: str = setting(
-        "Unit of the scan's file; without one it is guessed from the size of the face.", "", choices=("", *UNITS)
-    )
-    up: str = setting(
-        "Axis that points up in the scan's file; the landmarks decide where it is not said.", "", choices=("", "Z", "Y")
+        "Unit of the scan's file (m, cm, mm, inch, or metres in one unit); guessed from the face without one.", ""
     )
     identity: int = setting("Identity modes to fit; 0 takes all that the model has.", 0, minimum=0, maximum=1000)
     expression: bool = setting("Fit an expression and the jaw as well.", True)

@@ -46,6 +46,18 @@ class CoefficientError(MaquetteError):
     code = "coefficients"
 
 
+class LandmarkError(MaquetteError):
+    """Landmarks cannot be read, are too few, or do not lie on what they are for."""
+
+    code = "landmarks"
+
+
+class ScanError(MaquetteError):
+    """A scan cannot be read, or no head can be fitted to it."""
+
+    code = "scan"
+
+
 class StrandFileError(MaquetteError):
     """A file of strands is broken, or of a kind that is not read or written."""
 

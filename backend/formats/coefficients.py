@@ -8,6 +8,7 @@ import json
 import zipfile
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,6 +19,32 @@ FORMAT, VERSION = "maquette-coefficients", 1
 SUFFIXES = (".npz", ".json")
 LARGEST_BYTES = 100_000_000
 ARRAYS = ("identity", "expression", "pose", "translation", "scale")
+SIMILARITY = ("similarity_scale", "similarity_rotation", "similarity_translation")
+
+
+class Similarity(NamedTuple):
+    """Where a fitted head lies: x = scale rotation v + translation.
+
+    Attributes:
+        scale: units of the scan or capture in a metre of the head.
+        rotation: (3, 3)
+        translation: (3,) in the unit of the scan or capture.
+    """
+
+    scale: float
+    rotation: np.ndarray
+    translation: np.ndarray
+
+    @property
+    def matrix(self) -> np.ndarray:
+        """(4, 4) float64."""
+        matrix = np.eye(4)
+        matrix[:3, :3], matrix[:3, 3] = self.scale * self.rotation, self.translation
+        return matrix
+
+    def apply(self, points: np.ndarray) -> np.ndarray:
+        """Points (..., 3) of the head, metres, Z up, where they lie on the scan or in the capture."""
+        return self.scale * points @ self.rotation.T + self.translation
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +59,8 @@ class Coefficients:
         pose: (J, 3) float64, axis times angle in radians for each joint, in the model's own frame.
         translation: (3,) float64 metres, in the model's own frame, after scale.
         scale: times the model's metres.
+        similarity: where a fitted head lies on its scan or in its capture: of the head's vertices after all of the
+            above, in metres and turned to Z up. None for coefficients that were not fitted to anything.
     """
 
     model: str
@@ -41,6 +70,7 @@ class Coefficients:
     pose: np.ndarray
     translation: np.ndarray
     scale: float = 1.0
+    similarity: Similarity | None = None
 
     def __post_init__(self):
         shapes = {"identity": (-1,), "expression": (-1,), "pose": (-1, 3), "translation": (3,), "scale": ()}
@@ -54,6 +84,8 @@ class Coefficients:
             object.__setattr__(self, part, float(value) if part == "scale" else value)
         if not self.scale > 0:
             raise CoefficientError(f"The coefficients' scale is {self.scale:g}; it must be above 0.")
+        if self.similarity is not None:
+            object.__setattr__(self, "similarity", _checked_similarity(self.similarity))
 
     @classmethod
     def of(cls, model: FlameModel, **parts) -> "Coefficients":
@@ -90,6 +122,17 @@ def check_belongs(coefficients: Coefficients, name: str, model_hash: str) -> Non
         )
 
 
+def _checked_similarity(given: Similarity) -> Similarity:
+    try:
+        rotation = np.asarray(given.rotation, np.float64).reshape(3, 3)
+        placed = Similarity(float(given.scale), rotation, np.asarray(given.translation, np.float64).reshape(3))
+    except (ValueError, TypeError) as error:
+        raise CoefficientError(f"The coefficients' similarity has the wrong shape or kind: {error}.") from error
+    if not all(np.isfinite(part).all() for part in placed) or not placed.scale > 0:
+        raise CoefficientError("The coefficients' similarity has numbers that are not finite, or no size.")
+    return placed
+
+
 def read_coefficients(path: Path) -> Coefficients:
     """Read our own ``.npz`` or ``.json``. Raises CoefficientError."""
     path = Path(path)
@@ -102,12 +145,15 @@ def read_coefficients(path: Path) -> Coefficients:
             values = json.loads(path.read_text(encoding="utf-8"))
         else:
             with np.load(path, allow_pickle=False) as file:
-                values = {key: file[key] for key in ("format", "version", "model", "model_hash", *ARRAYS)}
+                wanted = ("format", "version", "model", "model_hash", *ARRAYS)
+                values = {key: file[key] for key in (*wanted, *(key for key in SIMILARITY if key in file.files))}
         if not isinstance(values, dict) or str(values.get("format")) != FORMAT:
             raise CoefficientError(f"{path.name} is no file of Maquette's coefficients.")
         if int(values["version"]) > VERSION:
             raise CoefficientError(f"{path.name} was made by a newer Maquette; update the extension.")
-        return Coefficients(str(values["model"]), str(values["model_hash"]), *(values[part] for part in ARRAYS))
+        placed = Similarity(*(values[key] for key in SIMILARITY)) if SIMILARITY[0] in values else None
+        parts = (values[part] for part in ARRAYS)
+        return Coefficients(str(values["model"]), str(values["model_hash"]), *parts, placed)
     except KeyError as error:
         raise CoefficientError(f"{path.name} lacks {error.args[0]}.") from error
     except OSError as error:
@@ -123,6 +169,8 @@ def write_coefficients(path: Path, coefficients: Coefficients) -> None:
         raise CoefficientError(f"{path.name} is no kind of coefficient file; use one of {', '.join(SUFFIXES)}.")
     values = {"format": FORMAT, "version": VERSION, "model": coefficients.model, "model_hash": coefficients.model_hash}
     values |= {part: getattr(coefficients, part) for part in ARRAYS}
+    if coefficients.similarity is not None:
+        values |= dict(zip(SIMILARITY, coefficients.similarity, strict=True))
     temporary = path.with_name(path.name + ".part")
     with temporary.open("wb") as file:
         if path.suffix.lower() == ".npz":
