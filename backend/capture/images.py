@@ -133,32 +133,50 @@ def _decode(path: Path) -> np.ndarray:
     return pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels
 
 
-def _load(view: View, largest_side: int, warn) -> LoadedView:
+def load_photograph(
+    view: View, largest_side: int = 0, warn: Callable[[str], None] = lambda sentence: None
+) -> tuple[np.ndarray, Camera, dict[str, np.ndarray]]:
+    """One photograph without lens distortion, whatever masks it has.
+
+    Args:
+        largest_side: pixels; a larger picture is reduced to it, 0 for none.
+        warn: takes sentences about what was mended.
+
+    Returns:
+        the picture (H, W, 3) uint8 RGB sRGB, its pinhole camera, and its masks (H, W) float32 from 0 to 1 by kind;
+        "hair" and "bust" are made from the other one and "person" where they can be.
+
+    Raises:
+        CaptureError: a sentence naming the file and what to do.
+    """
     image = read_picture(view.image)
     camera = _camera_of(image, view)
     masks = {kind: _mask_of(path, image, view, warn) for kind, path in view.masks.items()}
-    hair, bust, person = (masks.get(kind) for kind in ("hair", "bust", "person"))
-    if hair is None:
-        hair = np.clip(person - bust, 0, 1)
-    if bust is None and person is not None:
-        bust = np.clip(person - hair, 0, 1)
+    if "person" in masks:
+        for kind, other in (("hair", "bust"), ("bust", "hair")):
+            if kind not in masks and other in masks:
+                masks[kind] = np.clip(masks["person"] - masks[other], 0, 1)
+    layers = {"image": image} | masks
     if camera.distortion:
         target = undistorted_camera(camera)
         x, y = sampling_positions(camera, target)
         # OpenCV's first pixel centre is at 0.
-        image, hair, bust = (
-            None if a is None else cv2.remap(a, x - 0.5, y - 0.5, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-            for a in (image, hair, bust)
-        )
+        layers = {
+            kind: cv2.remap(layer, x - 0.5, y - 0.5, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+            for kind, layer in layers.items()
+        }
         camera = target
     longest = max(camera.width, camera.height)
     if largest_side and longest > largest_side:
         size = tuple(max(1, round(side * largest_side / longest)) for side in (camera.width, camera.height))
-        image, hair, bust = (
-            None if a is None else cv2.resize(a, size, interpolation=cv2.INTER_AREA) for a in (image, hair, bust)
-        )
+        layers = {kind: cv2.resize(layer, size, interpolation=cv2.INTER_AREA) for kind, layer in layers.items()}
         camera = camera.resized(*size)
-    return LoadedView(view.name, camera, image, hair, bust)
+    return layers.pop("image"), camera, layers
+
+
+def _load(view: View, largest_side: int, warn) -> LoadedView:
+    image, camera, masks = load_photograph(view, largest_side, warn)
+    return LoadedView(view.name, camera, image, masks["hair"], masks.get("bust"))
 
 
 def _camera_of(image: np.ndarray, view: View) -> Camera:

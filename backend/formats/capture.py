@@ -151,12 +151,17 @@ class Capture:
         return Capture(self.folder, tuple(views), metres_per_unit, scale_source)
 
 
-def read_capture(folder: Path) -> Capture:
+def read_capture(folder: Path, poses: bool = True) -> Capture:
     """Read a capture's cameras and find its pictures and masks; decodes no picture.
 
     Intrinsics may stand in each frame or once for all; ``camera_angle_x`` stands in for focal lengths, the principal
     point is the middle where none is given. Poses become metres by ``metres_per_unit``; without it they are metres
     where ``scale_source`` tells of a known scale, and else in a unit that nobody has named.
+
+    Args:
+        folder: with ``transforms.json``.
+        poses: without them nobody asks where the cameras stood, so frames need no ``transform_matrix``; every camera
+            then stands at the origin.
 
     Raises:
         CaptureError: a sentence naming the file and what to do.
@@ -182,7 +187,7 @@ def read_capture(folder: Path) -> Capture:
     for number, frame in enumerate(frames):
         if not isinstance(frame, dict):
             raise CaptureError(f"{path.name}: frame {number} is not a table of settings; export the capture again.")
-        view = _read_view(folder, frame, values, number, metres_per_unit or 1.0)
+        view = _read_view(folder, frame, values, number, metres_per_unit or 1.0, poses)
         if view.name in seen:
             raise CaptureError(
                 f"{path.name}: {seen[view.name]} and {view.image.name} are both named {view.name}; rename one,"
@@ -237,12 +242,12 @@ def _read_json(path: Path) -> dict:
     return values
 
 
-def _read_view(folder: Path, frame: dict, shared: dict, number: int, metres_per_unit: float) -> View:
+def _read_view(folder: Path, frame: dict, shared: dict, number: int, metres_per_unit: float, poses: bool) -> View:
     image = _image_path(folder, frame, number)
     name = image.stem
     masks = {kind: folder / "masks" / kind / f"{name}.png" for kind in MASK_KINDS}
     masks = {kind: path for kind, path in masks.items() if path.is_file()}
-    return View(name, image, _read_camera(image, frame, shared, metres_per_unit), masks)
+    return View(name, image, _read_camera(image, frame, shared, metres_per_unit, poses), masks)
 
 
 def _image_path(folder: Path, frame: dict, number: int) -> Path:
@@ -263,7 +268,7 @@ def _image_path(folder: Path, frame: dict, number: int) -> Path:
     raise CaptureError(f"The picture {text} of transforms.json is not there; put it back or remove its frame.")
 
 
-def _read_camera(image: Path, frame: dict, shared: dict, metres_per_unit: float) -> Camera:
+def _read_camera(image: Path, frame: dict, shared: dict, metres_per_unit: float, poses: bool) -> Camera:
     name = image.name
     model = frame.get("camera_model", shared.get("camera_model", "OPENCV"))
     if model not in _CAMERA_MODELS:
@@ -294,7 +299,7 @@ def _read_camera(image: Path, frame: dict, shared: dict, metres_per_unit: float)
     if get("k4", 0.0) != 0.0:
         raise CaptureError(f"{name}: the distortion coefficient k4 is not read; undistort the pictures first.")
     distortion = tuple(get(key, 0.0) for key in DISTORTION)
-    pose = _read_pose(frame, name)
+    pose = _read_pose(frame, name) if poses else np.eye(4)
     pose[:3, 3] *= metres_per_unit
     cx, cy = get("cx", width / 2), get("cy", height / 2)
     return Camera(int(width), int(height), fx, fy, cx, cy, pose, distortion)
