@@ -5,13 +5,23 @@ what is keyed and saved are the model's own coefficients.
 """
 
 import json
+from pathlib import Path
 
 import bpy
 import numpy as np
 from mathutils import Quaternion, Vector
 
 from ..backend.errors import CoefficientError, MaquetteError
-from ..backend.formats.arkit import NAMES, PLACES, ArkitTable, place_of, table_from_rows, turning_rows
+from ..backend.formats.arkit import (
+    NAMES,
+    PLACES,
+    ArkitTable,
+    place_of,
+    read_table,
+    table_beside,
+    table_from_rows,
+    turning_rows,
+)
 from ..backend.formats.flame_model import FlameModel
 from .flame_pose import HARD_LIMIT
 from .flame_rig import Rig, rig_of
@@ -20,8 +30,14 @@ TABLE = "maquette_arkit_table"
 """Custom property of the mesh object, JSON: ARKit name → expression coefficients and turns, those that are not zero."""
 
 
-def table_for(model: FlameModel) -> ArkitTable:
-    """What a model says of itself: turns of jaw and eyes, and modes that bear ARKit's names."""
+def table_for(model: FlameModel, file: Path | None = None) -> ArkitTable:
+    """The table that lies beside a model's file, if it is the model's; else what the model says of itself: turns of jaw
+    and eyes, and modes that bear ARKit's names."""
+    if file is not None and table_beside(file).is_file():
+        try:
+            return read_table(table_beside(file)).applied_to(model)
+        except CoefficientError:
+            pass  # another model's, or damaged: the head comes without it
     named = {NAMES[place]: mode for mode in model.expression_names if (place := place_of(mode)) is not None}
     return table_from_rows(model, {name: {mode: 1.0} for name, mode in named.items()}, turning_rows(model))
 

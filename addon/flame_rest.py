@@ -12,8 +12,9 @@ import numpy as np
 from ..backend.errors import HeadError
 from ..backend.formats.flame_files import read_flame_model
 from ..backend.formats.flame_model import FlameModel, z_up
+from ..backend.formats.head import BUILT_IN_HEAD
 from .flame_armature import drive_joints, undrive_joints
-from .flame_rig import Rig, key_sources
+from .flame_rig import BUILT_IN, Rig, key_sources
 
 REST = "identity rest"
 """The shape key; and, as a custom property of the mesh object, its coefficients, from the first without a slider on."""
@@ -64,7 +65,8 @@ def _set_key(rig: Rig, model: FlameModel, mode: np.ndarray) -> None:
 
 def _model(rig: Rig) -> FlameModel:
     """The head's model, from the file that it came from. Raises HeadError where that is gone or another's now."""
-    model = read_flame_model(Path(bpy.path.abspath(rig.file)), extras=())
+    path = BUILT_IN_HEAD if rig.file == BUILT_IN else Path(bpy.path.abspath(rig.file))
+    model = read_flame_model(path, extras=())
     if model.hash != rig.model_hash:
         raise HeadError(f"{rig.file} is another model than that of '{rig.mesh.name}' now.")
     return model

@@ -19,6 +19,8 @@ from .heads import add_head
 
 ABOUT = "maquette_flame"
 """Custom property of the mesh object, JSON: the model's name and hash, and the names of keys and joints."""
+BUILT_IN = "built-in"
+"""What a head of the built-in model has for its file: the extension's own place changes with Blender's version."""
 IDENTITY_KEYS = 20
 LIMIT = 5.0
 """Standard deviations that sliders reach."""
@@ -34,7 +36,7 @@ class Rig:
         identity, expression: names of shape keys, in the model's order; the model may have more modes.
         identity_modes, expression_modes: how many modes the model has.
         joints: names of the joints and of the bones to turn, in the model's order.
-        file: where the model came from, or empty.
+        file: where the model came from, ``BUILT_IN``, or empty.
     """
 
     mesh: bpy.types.Object

@@ -6,10 +6,11 @@ import bpy
 from bpy_extras.io_utils import ExportHelper, ImportHelper
 
 from ..addon import flame_arkit, flame_pose
-from ..addon.flame_rig import IDENTITY_KEYS, add_flame_head, current_rig
+from ..addon.flame_rig import BUILT_IN, IDENTITY_KEYS, add_flame_head, current_rig
 from ..backend.errors import MaquetteError
 from ..backend.formats.coefficients import SUFFIXES, read_coefficients, write_coefficients
 from ..backend.formats.flame_files import read_flame_model
+from ..backend.formats.head import BUILT_IN_HEAD
 
 COEFFICIENT_FILES = ";".join(f"*{suffix}" for suffix in SUFFIXES)
 
@@ -28,14 +29,11 @@ class NeedsRig:
         return True
 
 
-class MAQUETTE_OT_add_flame_head(bpy.types.Operator, ImportHelper):
-    """Add an animatable head from a FLAME model file, with sliders for identity and expression and bones to pose"""
+class _AddsFlameHead:
+    """What both have: how many sliders."""
 
-    bl_idname = "maquette.add_flame_head"
-    bl_label = "Add FLAME Head"
     bl_options = {"REGISTER", "UNDO"}
 
-    filter_glob: bpy.props.StringProperty(default="*.pkl;*.pickle;*.npz", options={"HIDDEN"})
     identity_keys: bpy.props.IntProperty(
         name="Identity Sliders",
         description="How many modes of identity become shape keys, the strongest first",
@@ -51,19 +49,19 @@ class MAQUETTE_OT_add_flame_head(bpy.types.Operator, ImportHelper):
     def poll(cls, context):
         return context.mode == "OBJECT"
 
-    def execute(self, context):
+    def add(self, context, path: Path, file: str, name: str | None = None):
+        """Read a model and add its head; ``file`` is what the head remembers of where it came from."""
         try:
-            model = read_flame_model(
-                Path(bpy.path.abspath(self.filepath)), warn=lambda said: self.report({"WARNING"}, said)
-            )
+            model = read_flame_model(path, warn=lambda said: self.report({"WARNING"}, said))
             rig = add_flame_head(
                 context,
                 model,
                 identity_keys=self.identity_keys,
                 expression_keys=self.expression_keys,
-                file=self.filepath,
+                name=name,
+                file=file,
             )
-            flame_arkit.set_table(rig, flame_arkit.table_for(model))
+            flame_arkit.set_table(rig, flame_arkit.table_for(model, path))
         except MaquetteError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
@@ -73,6 +71,28 @@ class MAQUETTE_OT_add_flame_head(bpy.types.Operator, ImportHelper):
         if not rig.expression:
             self.report({"WARNING"}, f"{model.name} has no expressions; only identity and pose can be set.")
         return {"FINISHED"}
+
+
+class MAQUETTE_OT_add_built_in_flame_head(_AddsFlameHead, bpy.types.Operator):
+    """Add the built-in head with sliders for identity, expression and ARKit's shapes, and bones to pose"""
+
+    bl_idname = "maquette.add_built_in_flame_head"
+    bl_label = "Add Built-in Head"
+
+    def execute(self, context):
+        return self.add(context, BUILT_IN_HEAD, BUILT_IN, name="Head")
+
+
+class MAQUETTE_OT_add_flame_head(_AddsFlameHead, bpy.types.Operator, ImportHelper):
+    """Add an animatable head from a FLAME model file, with sliders for identity and expression and bones to pose"""
+
+    bl_idname = "maquette.add_flame_head"
+    bl_label = "Add FLAME Head"
+
+    filter_glob: bpy.props.StringProperty(default="*.pkl;*.pickle;*.npz", options={"HIDDEN"})
+
+    def execute(self, context):
+        return self.add(context, Path(bpy.path.abspath(self.filepath)), self.filepath)
 
 
 class MAQUETTE_OT_apply_coefficients(NeedsRig, bpy.types.Operator, ImportHelper):
@@ -189,6 +209,7 @@ class MAQUETTE_OT_randomise_head(NeedsRig, bpy.types.Operator):
 
 
 classes = (
+    MAQUETTE_OT_add_built_in_flame_head,
     MAQUETTE_OT_add_flame_head,
     MAQUETTE_OT_apply_coefficients,
     MAQUETTE_OT_save_coefficients,

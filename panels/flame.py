@@ -18,10 +18,10 @@ class MAQUETTE_PT_flame(_FlamePanel, bpy.types.Panel):
 
     def draw(self, context):
         column = self.layout.column()
-        column.operator("maquette.add_flame_head", icon="USER")
+        column.operator("maquette.add_built_in_flame_head", icon="USER")
+        column.operator("maquette.add_flame_head", text="Add Head from a FLAME File", icon="FILE_FOLDER")
         rig = current_rig(context)
         if rig is None:
-            column.label(text="Choose your FLAME model file", icon="INFO")
             return
         column.label(text=rig.mesh.name, icon="OUTLINER_OB_ARMATURE")
         row = column.row(align=True)

@@ -162,6 +162,11 @@ def table_from_rows(
     return ArkitTable(model.name, model.hash, expression, pose, supported)
 
 
+def table_beside(model: Path) -> Path:
+    """Where the table of a model's file is looked for and written."""
+    return Path(model).with_name(Path(model).stem + "_arkit.npz")
+
+
 def write_table(path: Path, table: ArkitTable) -> None:
     """Write a table as ``.npz``, to a temporary name first."""
     path = Path(path)

@@ -1,6 +1,7 @@
-"""The built-in head: ``python -m backend.head.built_in [--out assets/built_in_head.npz]``.
+"""The built-in head without its movements, of any proportions: ``python -m backend.head.built_in --out FILE``.
 
-Made by this program alone, from published proportions (``anthropometry``); no scan and no other model enters it.
+What is shipped is ``backend.head.model``'s, which begins with this one. Made by this program alone, from published
+proportions (``anthropometry``); no scan and no other model enters it.
 """
 
 import argparse
@@ -10,7 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ..formats.head import BUILT_IN_HEAD, Head, write_head
+from ..formats.head import Head, write_head
 from . import proportions, regions, shape, skin, template
 from .anthropometry import MEASURES, measure
 from .unwrap import unwrap
@@ -105,9 +106,14 @@ def _with_eyeballs(plan, faces, uv):
     return uv
 
 
+def write_picture(head: Path, picture: np.ndarray) -> None:
+    """Write a head's picture (S, S, 3) uint8 sRGB beside its file."""
+    cv2.imwrite(str(head.with_name(head.stem + "_skin.jpg")), picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, default=BUILT_IN_HEAD, help="the .npz to write")
+    parser.add_argument("--out", type=Path, required=True, help="the .npz to write; its picture goes beside it")
     for name in proportions.ADJUSTABLE:
         about = f"{MEASURES[name].what}, mm (mean {MEASURES[name].mean:g}, deviation {MEASURES[name].deviation:g})"
         parser.add_argument(f"--{name.replace('_', '-')}", type=float, help=about)
@@ -116,7 +122,7 @@ def main():
     head, picture = build_head({name: value for name, value in settings.items() if value is not None})
     out.parent.mkdir(parents=True, exist_ok=True)
     write_head(out, head)
-    cv2.imwrite(str(out.with_name(out.stem + "_skin.jpg")), picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])
+    write_picture(out, picture)
     print(f"{out}: {len(head.vertices)} vertices, {len(head.faces)} triangles")
     for name, value in measure(head).items():
         known = MEASURES[name]

@@ -1,4 +1,4 @@
-"""The built-in head as an animatable model: ``python -m backend.head.model --out FILE``.
+"""The built-in head as an animatable model: ``python -m backend.head.model [--out assets/built_in_head.npz]``.
 
 Made by this program alone out of ``built_in``'s head: nothing is scanned, and no other model enters it. The model is in
 FLAME's form (template, identity, expression, joints, skin weights, pose correctives) with its own names.
@@ -10,13 +10,13 @@ from pathlib import Path
 
 import numpy as np
 
-from ..formats.arkit import write_table
+from ..formats.arkit import table_beside, write_table
 from ..formats.flame_model import FlameModel, Landmarks, check_model, scheme_68, write_flame_model, y_up
-from ..formats.head import Head
+from ..formats.head import BUILT_IN_HEAD, Head
 from . import contour, expressions, mouth, people, rig, template
 from .arkit import arkit_table
 
-NAME = "maquette-head-1"
+NAME = "maquette-built-in-2"
 IDENTITY_MODES = 100
 
 
@@ -105,6 +105,7 @@ def _regions(head: Head, plan: template.Template) -> dict[str, np.ndarray]:
     between = between[v[between, 2] > 4]
     sides = [head.regions["left_eye_region"], head.regions["right_eye_region"]]
     return head.regions | {
+        "face": np.setdiff1d(head.regions["face"], rings[mouth.PARTING + 1 :]),
         "lips": rings[2 : mouth.PARTING + 4].ravel(),
         "mouth_pocket": rings[mouth.PARTING + 1 :].ravel(),
         "eye_region": np.concatenate([*sides, between, head.regions["eyebrows"]]),
@@ -182,17 +183,24 @@ def _uv(head: Head, plan: template.Template, faces: np.ndarray) -> np.ndarray:
 
 
 def main():
-    from .built_in import build_head
+    from .built_in import build_head, write_picture
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, required=True, help="the .npz to write, and its ARKit table beside it")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=BUILT_IN_HEAD,
+        help="the .npz to write; its ARKit table and its picture go beside it",
+    )
     parser.add_argument("--modes", type=int, default=IDENTITY_MODES, help="of identity")
     settings = parser.parse_args()
-    model = build_model(build_head()[0], settings.modes)
+    head, picture = build_head()
+    model = build_model(head, settings.modes)
     check_model(model, NAME)
     settings.out.parent.mkdir(parents=True, exist_ok=True)
     write_flame_model(settings.out, model)
-    write_table(settings.out.with_name(settings.out.stem + "_arkit.npz"), arkit_table(model))
+    write_table(table_beside(settings.out), arkit_table(model))
+    write_picture(settings.out, picture)
     size = settings.out.stat().st_size / 1e6
     print(f"{settings.out}: {len(model.template)} vertices, {len(model.faces)} triangles, {size:.1f} MB, {model.hash}")
 

@@ -7,6 +7,7 @@ import bpy
 import numpy as np
 import pytest
 
+from backend.formats.head import BUILT_IN_HEAD
 from tests.blender.flame_scene import evaluated, expected, small_model, with_synthetic_skin, written
 
 REAL = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "flame2023open" / "flame_basis.npz"
@@ -65,6 +66,26 @@ def test_real_template_with_a_synthetic_skin(maquette_part, rigs, poses, tmp_pat
         poses.apply_coefficients(rig, coefficients)
         assert worst(model, rig.mesh, coefficients) < CLOSE
     assert len(rig.mesh.material_slots) == 2
+
+
+def test_the_built_in_head_is_shown_as_its_model_says(maquette_part, rigs, poses):
+    assert bpy.ops.maquette.add_built_in_flame_head() == {"FINISHED"}
+    rig = rigs.rig_of(bpy.context.object)
+    model = maquette_part("backend.formats.flame_files").read_flame_model(BUILT_IN_HEAD)
+    assert len(rig.identity) == 20 and rig.expression == model.expression_names
+    sliders = rig.mesh.maquette_arkit
+    assert len(sliders) == 51 and "tongueOut" not in sliders
+    rng = np.random.default_rng(2)
+    for _ in range(20):
+        coefficients = random_coefficients(maquette_part, model, rig, rng, angle=0.3)
+        assert poses.apply_coefficients(rig, coefficients) == []
+        assert worst(model, rig.mesh, coefficients) < CLOSE
+    # Modes beyond the sliders come from the model's file, wherever the extension is.
+    whole = maquette_part("backend.formats.coefficients").Coefficients.of(model, identity=rng.normal(0, 1, 100))
+    assert poses.apply_coefficients(rig, whole) == []
+    assert worst(model, rig.mesh, whole) < CLOSE
+    nodes = rig.mesh.material_slots[0].material.node_tree.nodes
+    assert any(node.type == "TEX_IMAGE" for node in nodes), "its skin is not painted"
 
 
 def test_every_driver_works_where_scripts_are_not_trusted(maquette_part, rigs, tmp_path):

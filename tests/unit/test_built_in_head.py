@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from backend.errors import HeadError
-from backend.formats.head import BUILT_IN_HEAD, read_head
-from backend.head import proportions, template
+from backend.formats.head import BUILT_IN_HEAD, Head, read_head
+from backend.head import mouth, proportions, regions, shape, template
 from backend.head.anthropometry import MEASURES, measure
 
 
@@ -16,7 +16,20 @@ def head():
 
 @pytest.fixture(scope="module")
 def plan():
-    return template.build()
+    return mouth.with_bag(template.build())
+
+
+def test_it_is_what_the_program_makes(head, plan):
+    bare = template.build()
+    sculpted = shape.place(bare)
+    faces = bare.triangles
+    marks = regions.landmarks(bare, sculpted, faces)
+    made = Head(sculpted / 1000, faces, regions=regions.regions(bare, sculpted), landmarks=marks)
+    made = proportions.fitted(made, bare, sculpted, {})
+    outside = np.setdiff1d(np.arange(bare.vertex_count), plan.rings["mouth"][mouth.PARTING + 1 :])
+    np.testing.assert_allclose(head.vertices[outside], made.vertices[outside], atol=2e-6)
+    np.testing.assert_array_equal(head.regions["scalp"], made.regions["scalp"])
+    np.testing.assert_array_equal(head.faces, plan.triangles)
 
 
 def edges_of(faces):
