@@ -3,14 +3,17 @@
 import contextlib
 import glob
 import hashlib
+import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import bpy
 import numpy as np
+from mathutils import Matrix
 
-from ..backend.formats.capture import Camera, View, read_capture
+from ..backend.errors import CaptureError
+from ..backend.formats.capture import Camera, Capture, View, read_capture
 from ..backend.formats.undistortion import sample, sampling_positions, undistorted_camera
 from .cameras import add_camera, camera_of_capture, set_resolution
 
@@ -18,8 +21,13 @@ CAMERA_ROLE, CAPTURE_ROLE = "camera", "capture"
 FOLDER, SCALE = "maquette_capture", "maquette_metres_per_unit"
 """Custom properties of a capture's collection: its folder, and, where its file does not tell its unit, the metres that
 a unit of it has in the scene."""
+VIEW, LENS = "maquette_view", "maquette_lens"
+"""Custom properties of a capture's camera: its view's name, and, as JSON, the lens of a distorted photograph."""
+LENS_VALUES = ("width", "height", "fx", "fy", "cx", "cy", "distortion")
 UNDISTORTED = "undistorted"
 """Folder in the capture for the pinhole copies of its photographs; Blender's cameras have no distortion."""
+LINED_UP = 0.3
+"""Metres between cameras of which nobody knows where they stood."""
 _DIGITS = 12
 
 
@@ -51,9 +59,12 @@ def open_capture(
 
     ``tick`` is called with the views done and the views in all: undistorting a large photograph takes seconds, once.
 
+    Where the file does not tell where any camera stood, they are lined up, each with its photograph, until a head is
+    fitted to it.
+
     Raises CaptureError, with the scene as it was.
     """
-    capture = read_capture(folder)
+    capture = _read(folder)
     unknown = capture.metres_per_unit is None
     if unknown and (metres_per_unit := fitted_scale(context.scene, capture.folder)):
         capture = capture.in_metres(metres_per_unit, "head fit")
@@ -62,7 +73,9 @@ def open_capture(
     things, warnings = [], []
     for view, camera in zip(capture.views, cameras, strict=True):
         thing = add_camera(view.name, camera, collection)
-        thing["maquette_role"] = CAMERA_ROLE
+        thing["maquette_role"], thing[VIEW] = CAMERA_ROLE, view.name
+        if view.camera.distortion:
+            thing[LENS] = json.dumps({key: getattr(view.camera, key) for key in LENS_VALUES})
         thing.data.display_size = 0.05
         warning = _show_photograph(thing, view, camera, capture.folder)
         if warning:
@@ -77,6 +90,40 @@ def open_capture(
     context.scene.maquette.capture = str(capture.folder)
     scale_source = "unknown" if capture.metres_per_unit is None else capture.scale_source
     return OpenedCapture(collection, things, scale_source, warnings)
+
+
+def place_cameras(scene: bpy.types.Scene, folder: Path, poses: dict[str, list]) -> None:
+    """Put the cameras of a capture where a fit found them.
+
+    Args:
+        poses: view → camera-to-world (4, 4), metres, OpenGL axes.
+    """
+    for thing in capture_cameras(scene):
+        if any(Path(c.get(FOLDER, "")) == folder for c in thing.users_collection) and thing.get(VIEW) in poses:
+            thing.matrix_world = Matrix(poses[thing[VIEW]])
+
+
+def _read(folder: Path) -> Capture:
+    try:
+        return read_capture(folder)
+    except CaptureError:
+        if has_poses(folder):
+            raise
+    capture = read_capture(folder, poses=False)
+    views = []
+    for number, view in enumerate(capture.views):
+        pose = Matrix.Translation((LINED_UP * (number - (len(capture.views) - 1) / 2), -1.0, 0.0))
+        pose = np.array(pose @ Matrix.Rotation(np.pi / 2, 4, "X"))  # level, looking along +Y
+        views.append(replace(view, camera=replace(view.camera, camera_to_world=pose)))
+    return replace(capture, views=tuple(views))
+
+
+def has_poses(folder: Path) -> bool:
+    """A capture's file tells where some camera stood."""
+    try:
+        return '"transform_matrix"' in (Path(folder) / "transforms.json").read_text(encoding="utf-8-sig")
+    except (OSError, ValueError):
+        return True  # whoever reads it as a capture says what is wrong
 
 
 def capture_cameras(scene: bpy.types.Scene) -> list[bpy.types.Object]:

@@ -4,6 +4,7 @@ import bpy
 
 from ..backend.contract import MakeHairstyle, ReconstructHair
 from .evaluation import MaquetteEvaluation
+from .fit_properties import MaquetteFit
 from .flame_properties import MaquetteFlame
 from .ground_truth_properties import MaquetteGroundTruth
 from .settings import property_of
@@ -69,6 +70,7 @@ class MaquetteScene(bpy.types.PropertyGroup):
     hair: bpy.props.PointerProperty(type=MaquetteHair)
     ground_truth: bpy.props.PointerProperty(type=MaquetteGroundTruth)
     evaluation: bpy.props.PointerProperty(type=MaquetteEvaluation)
+    fit: bpy.props.PointerProperty(type=MaquetteFit)
     flame: bpy.props.PointerProperty(type=MaquetteFlame)
 
 

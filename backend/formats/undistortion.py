@@ -50,6 +50,43 @@ def sampling_positions(camera: Camera, target: Camera) -> tuple[np.ndarray, np.n
     return (camera.fx * x + camera.cx).astype(np.float32), (camera.fy * y + camera.cy).astype(np.float32)
 
 
+def undistorted_positions(camera: Camera, target: Camera, pixels: np.ndarray) -> np.ndarray:
+    """Where pixels of a photograph lie in its undistorted, perhaps reduced, copy.
+
+    Args:
+        camera: of the photograph.
+        target: of the copy: pinhole, at the same place.
+        pixels: (N, 2), the first pixel's centre at 0.5.
+
+    Returns:
+        (N, 2) float64.
+
+    Raises:
+        CaptureError: the coefficients fold the picture over itself.
+    """
+    u, v = np.asarray(pixels, np.float64).reshape(-1, 2).T
+    x, y = (u - camera.cx) / camera.fx, (v - camera.cy) / camera.fy
+    if camera.distortion:
+        x, y = _undistorted(camera, u, v)
+    return np.stack([target.fx * x + target.cx, target.fy * y + target.cy], axis=1)
+
+
+def photo_positions(camera: Camera, target: Camera, x: float, y: float) -> tuple[float, float]:
+    """The pixel of a photograph for one of its undistorted picture; arguments as for ``sampling_positions``."""
+    x, y = camera.distorted((x - target.cx) / target.fx, (y - target.cy) / target.fy)
+    return camera.fx * x + camera.cx, camera.fy * y + camera.cy
+
+
+def pinhole_positions(camera: Camera, target: Camera, x: float, y: float) -> tuple[float, float]:
+    """The pixel of the undistorted picture for one of the photograph: the inverse of ``photo_positions``.
+
+    Raises:
+        CaptureError: the coefficients fold the picture over itself there.
+    """
+    x, y = _undistorted(camera, np.float64(x), np.float64(y))
+    return float(x * target.fx + target.cx), float(y * target.fy + target.cy)
+
+
 def sample(picture: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Bilinear samples of (H, W, C) float values at pixel positions, first centre at 0.5; the edge goes on outside."""
     height, width = picture.shape[:2]

@@ -1,0 +1,141 @@
+"""Heads fitted to scans and photographs: what the jobs are given, and what comes back into the scene."""
+
+import json
+from pathlib import Path
+
+import bpy
+import numpy as np
+from mathutils import Matrix
+
+from ..backend.errors import LandmarkError
+from ..backend.formats.coefficients import read_coefficients
+from ..backend.formats.flame_files import read_flame_model
+from ..backend.formats.landmarks import write_landmarks
+from ..backend.formats.mesh_ply import read_ply_vertices, write_ply
+from . import captures, flame_arkit, flame_pose, jobs, residual
+from .fit_properties import model_path
+from .flame_rig import Rig, add_flame_head
+from .landmarks import world_landmarks
+from .visibility import evaluable, world_matrix
+
+KINDS = ("fit-head", "fit-photos")
+SCAN_OF = "maquette_scan_of"
+"""Property of a scan: the job that was asked to fit a head to it, so that it is found whatever its name is then."""
+NUMBERS = ("mean", "median", "p90")
+"""Of the report's millimetres, those that the panel shows."""
+
+
+def write_inputs(scan: bpy.types.Object, folder: Path) -> tuple[Path, Path]:
+    """The scan as it is shown, and its landmarks, both in the scene's coordinates, written into a job's folder.
+
+    Raises:
+        LandmarkError: too few landmarks, or a scan without vertices.
+    """
+    points = world_landmarks(scan)
+    vertices, faces = scan_mesh(scan)
+    if not len(vertices):
+        raise LandmarkError(f"'{scan.name}' has no vertices as it is shown; look at its modifiers.")
+    write_ply(folder / "scan.ply", vertices, faces)
+    write_landmarks(folder / "landmarks.json", points)
+    return folder / "scan.ply", folder / "landmarks.json"
+
+
+def scan_mesh(scan: bpy.types.Object) -> tuple[np.ndarray, np.ndarray]:
+    """(V, 3) and (F, 3): a mesh with its modifiers, hidden or not, in the scene's coordinates, triangulated."""
+    with evaluable(scan) as depsgraph:
+        evaluated = scan.evaluated_get(depsgraph)
+        mesh = evaluated.to_mesh()
+        try:
+            vertices = np.empty((len(mesh.vertices), 3), np.float32)
+            mesh.vertices.foreach_get("co", vertices.ravel())
+            mesh.calc_loop_triangles()
+            faces = np.empty((len(mesh.loop_triangles), 3), np.int32)
+            mesh.loop_triangles.foreach_get("vertices", faces.ravel())
+            matrix = np.array(evaluated.matrix_world, np.float64)
+        finally:
+            evaluated.to_mesh_clear()
+    if np.linalg.det(matrix[:3, :3]) < 0:
+        faces = faces[:, ::-1]  # a mirrored object is inside out in the world
+    return vertices @ matrix[:3, :3].T + matrix[:3, 3], faces
+
+
+def remember_scan(scan: bpy.types.Object, job_id: str) -> dict:
+    """Mark the scan that a job's head will lie on; what the job's context is to hold of it."""
+    scan[SCAN_OF] = job_id
+    return {"scan": scan.name, "scan_matrix": [value for row in world_matrix(scan) for value in row]}
+
+
+@jobs.on_result("fit-head")
+def bring_in_scan_fit(job, result: dict) -> None:
+    """The fitted head on its scan, wherever that is now; where it was, if the scan is gone."""
+    scan = _scan_of(job)
+    moved = Matrix.Identity(4)
+    asked = job.context.get("scan_matrix")
+    if scan is not None and asked:
+        moved = world_matrix(scan) @ Matrix([asked[k : k + 4] for k in range(0, 16, 4)]).inverted_safe()
+    name = scan.name if scan is not None else str(job.context.get("scan", "Scan"))
+    rig = _add_head(job, result, f"{name} Head", moved)
+    ours = bpy.context.scene.maquette
+    if ours.head is None or ours.head.name not in bpy.context.scene.objects:
+        ours.head = rig.mesh
+
+
+@jobs.on_result("fit-photos")
+def bring_in_photo_fit(job, result: dict) -> None:
+    """The fitted head among the capture's cameras, which take their places where they had none."""
+    folder = Path(job.request["capture"])
+    if file := result.get("cameras"):
+        captures.place_cameras(bpy.context.scene, folder, _json(job.folder / file))
+    rig = _add_head(job, result, f"{folder.name} Head", Matrix.Identity(4))
+    bpy.context.scene.maquette.head = rig.mesh
+
+
+def _add_head(job, result: dict, name: str, moved: Matrix) -> Rig:
+    """The model with the fitted coefficients, at the place that they were fitted to."""
+    path = model_path(job.request["model"])
+    model, coefficients = read_flame_model(path), read_coefficients(job.folder / result["coefficients"])
+    rig = add_flame_head(bpy.context, model, name=name, file=job.request["model"])
+    flame_arkit.set_table(rig, flame_arkit.table_for(model, path))
+    flame_pose.apply_coefficients(rig, coefficients)
+    if coefficients.similarity is not None:
+        rig.armature.matrix_world = moved @ Matrix(coefficients.similarity.matrix.tolist())
+    for thing in (rig.mesh, rig.armature):
+        thing["maquette_job"] = job.id
+    bpy.context.view_layer.update()
+    report = _summary(_json(job.folder / result["report"])) | {"scan": job.context.get("scan", "")}
+    values = read_ply_vertices(job.folder / result["head"]).get(residual.RESIDUAL)
+    if values is not None and len(values) == len(rig.mesh.data.vertices):
+        report["limit"] = residual.set_residual(rig.mesh, values)
+    residual.set_report(rig.mesh, report)
+    return rig
+
+
+def _summary(report: dict) -> dict:
+    """What the panel shows of a report: units, and millimetres by region in the first table that there is."""
+    kept = {key: report[key] for key in ("unit", "metres_per_unit", "unit_source", "seconds") if key in report}
+    for table in ("scan_to_head_mm", "head_to_scan_mm", "landmark_error_px", "landmark_error_mm"):
+        values = report.get(table)
+        if isinstance(values, dict) and "mean" in values:
+            regions = {"all": values} | values.get("regions", {})
+            kept |= {"measure": table, "rows": {n: [row.get(k) for k in NUMBERS] for n, row in regions.items()}}
+            break
+    return kept
+
+
+def _json(path: Path) -> dict:
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return values if isinstance(values, dict) else {}
+
+
+def _scan_of(job) -> bpy.types.Object | None:
+    for thing in bpy.context.scene.objects:
+        if thing.type == "MESH" and thing.get(SCAN_OF) == job.id:
+            return thing
+    named = bpy.context.scene.objects.get(job.context.get("scan", ""))
+    return named if named is not None and named.type == "MESH" else None
+
+
+classes = ()

@@ -1,0 +1,149 @@
+"""How far a fitted head is from its scan, as colours on the head and as numbers for the panel."""
+
+import json
+
+import bpy
+import numpy as np
+
+from . import versions
+
+RESIDUAL = "residual"
+"""Float attribute of the mesh, metres along the normal: above zero where the scan lies outside the head. Zero, and
+grey in colour, where the scan has nothing."""
+COLOUR = "residual colour"
+REPORT = "maquette_fit"
+"""Custom property of the mesh, JSON: what the panel shows of the fit's report."""
+ROLE = "residual"
+COVERS = "maquette_covers"
+"""Custom property of the mesh: the scan that was hidden to show the colours."""
+LIMITS = (0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0)
+"""Millimetres at which the colours may end."""
+STOPS = ((0.16, 0.25, 0.75), (0.15, 0.65, 0.85), (0.25, 0.72, 0.35), (0.93, 0.78, 0.2), (0.82, 0.17, 0.15))
+"""sRGB, evenly from the scan deep inside the head to far outside of it."""
+NOTHING = (0.3, 0.3, 0.3)
+
+
+def set_residual(mesh: bpy.types.Object, residual: np.ndarray) -> float:
+    """Give a mesh its residuals (V,), metres, NaN where there are none, as an attribute and as colours; returns the
+    millimetres at which the colours end."""
+    known = np.isfinite(residual)
+    limit = colour_limit(residual[known])
+    _attribute(mesh.data, RESIDUAL, "FLOAT").data.foreach_set("value", np.where(known, residual, 0).astype(np.float32))
+    colours = np.ones((len(residual), 4), np.float32)
+    colours[:, :3] = np.where(known[:, None], colour_of(np.where(known, residual, 0) * 1000 / limit), NOTHING)
+    colours[:, :3] = _linear(colours[:, :3])
+    attribute = _attribute(mesh.data, COLOUR, "FLOAT_COLOR")
+    attribute.data.foreach_set("color", colours.ravel())
+    mesh.data.color_attributes.active_color = mesh.data.color_attributes[COLOUR]
+    mesh.data.update()
+    return limit
+
+
+def colour_limit(residual: np.ndarray) -> float:
+    """The millimetres at which colours end: those that 95 in 100 of the residuals (metres) are below."""
+    most = float(np.percentile(np.abs(residual), 95)) * 1000 if len(residual) else 0.0
+    return next((limit for limit in LIMITS if most <= limit), LIMITS[-1])
+
+
+def colour_of(share: np.ndarray) -> np.ndarray:
+    """sRGB (N, 3) of residuals (N,) in shares of the limit, -1 to 1."""
+    at = np.linspace(-1, 1, len(STOPS))
+    return np.stack([np.interp(share, at, [stop[c] for stop in STOPS]) for c in range(3)], axis=-1)
+
+
+def set_report(mesh: bpy.types.Object, report: dict) -> None:
+    mesh[REPORT] = json.dumps(report)
+
+
+def report_of(mesh: bpy.types.Object) -> dict | None:
+    """What ``set_report`` kept; None for a head that was not fitted."""
+    try:
+        report = json.loads(mesh.get(REPORT, "null"))
+    except (ValueError, TypeError):
+        return None  # somebody else's property under our name
+    return report if isinstance(report, dict) else None
+
+
+def has_residual(mesh: bpy.types.Object) -> bool:
+    return RESIDUAL in mesh.data.attributes and COLOUR in mesh.data.attributes
+
+
+def is_shown(mesh: bpy.types.Object) -> bool:
+    """Its colours are, in place of its materials."""
+    return any(slot.link == "OBJECT" and _is_ours(slot.material) for slot in mesh.material_slots)
+
+
+def show_residual(context: bpy.types.Context, mesh: bpy.types.Object, shown: bool) -> None:
+    """Show a fitted head in the colours of its residuals, without the scan that lies on it; or as it was before."""
+    if shown == is_shown(mesh):
+        return
+    for slot in mesh.material_slots:
+        # An object's own material goes before its mesh's, which stays what it is.
+        slot.link = "OBJECT"
+        slot.material = _material() if shown else None
+        if not shown:
+            slot.link = "DATA"
+    if shown:
+        mesh.data.color_attributes.active_color = mesh.data.color_attributes[COLOUR]
+    _cover_scan(context, mesh, shown)
+    _solid_colours(context, shown)
+
+
+def _cover_scan(context: bpy.types.Context, mesh: bpy.types.Object, shown: bool) -> None:
+    if shown:
+        scan = context.view_layer.objects.get((report_of(mesh) or {}).get("scan", ""))
+        if scan is not None and scan is not mesh and not scan.hide_get():
+            scan.hide_set(True)
+            mesh[COVERS] = scan.name
+    elif COVERS in mesh:
+        scan = context.view_layer.objects.get(mesh[COVERS])
+        if scan is not None:
+            scan.hide_set(False)
+        del mesh[COVERS]
+
+
+def _solid_colours(context: bpy.types.Context, shown: bool) -> None:
+    """Have 3D views in solid shading show colour attributes, or again what they showed before."""
+    fit = context.scene.maquette.fit
+    for window in context.window_manager.windows:
+        for area in window.screen.areas:
+            shading = area.spaces.active.shading if area.type == "VIEW_3D" else None
+            if shading is None:
+                continue
+            if shown and shading.color_type != "VERTEX":
+                fit.solid_colour, shading.color_type = shading.color_type, "VERTEX"
+            elif not shown and shading.color_type == "VERTEX":
+                shading.color_type = fit.solid_colour or "MATERIAL"
+
+
+def _attribute(data: bpy.types.Mesh, name: str, kind: str) -> bpy.types.Attribute:
+    found = data.attributes.get(name)
+    if found is not None:
+        data.attributes.remove(found)
+    return data.attributes.new(name, kind, "POINT")
+
+
+def _linear(colour: np.ndarray) -> np.ndarray:
+    return np.where(colour <= 0.04045, colour / 12.92, ((colour + 0.055) / 1.055) ** 2.4)
+
+
+def _is_ours(material: bpy.types.Material | None) -> bool:
+    return material is not None and material.get("maquette_role") == ROLE
+
+
+def _material() -> bpy.types.Material:
+    """The colours as they are, shaded a little so that the face can be told."""
+    for material in bpy.data.materials:
+        if _is_ours(material) and not material.library:
+            return material
+    material = bpy.data.materials.new("Fit Residual")
+    material["maquette_role"] = ROLE
+    tree = versions.use_nodes(material)
+    attribute, surface, output = (
+        tree.nodes.new(f"ShaderNode{kind}") for kind in ("Attribute", "BsdfDiffuse", "OutputMaterial")
+    )
+    attribute.attribute_name = COLOUR
+    attribute.location, surface.location, output.location = (-400, 0), (-200, 0), (0, 0)
+    tree.links.new(attribute.outputs["Color"], surface.inputs["Color"])
+    tree.links.new(surface.outputs["BSDF"], output.inputs["Surface"])
+    return material
