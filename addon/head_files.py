@@ -4,8 +4,7 @@ from pathlib import Path
 
 import bpy
 
-from ..backend.errors import HeadError
-from ..backend.formats.head import GLTF_SUFFIXES, read_head
+from ..backend.formats.head import read_head
 from .ground_truth.files import Files
 from .ground_truth.from_files import head_object
 from .heads import HEAD_ROLE, add_head, head_from_object
@@ -40,10 +39,7 @@ def add_head_file(context: bpy.types.Context, path: Path, unit: str, up: str) ->
 
 
 def _imported(path: Path, unit: str, up: str) -> bpy.types.Object:
-    try:
-        head = head_object(Files(None, path, "m" if path.suffix.lower() in GLTF_SUFFIXES else unit, up))
-    except AttributeError:  # Blender's words for an operator that is not there
-        raise HeadError("Blender's glTF importer is switched off; enable its add-on in the preferences.") from None
+    head = head_object(Files(None, path, unit, up))
     if head.data.users > 1:
         head.data = head.data.copy()
     # As the importer laid it, so that the artist finds the object where any head stands: unscaled, at the origin.

@@ -55,8 +55,8 @@ def ground_truth(arguments: list[str]) -> None:
     settings = contract.check(contract.RenderGroundTruth, values)
     files = Files(options.strands, options.head, options.unit, options.up, _colour(options.hair_colour))
     bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
-    hair, head = load_subject(files, settings.seed)
     reporter = Reporter(options.out.absolute(), print_event)
+    hair, head = load_subject(files, settings.seed, reporter.warning)
     backend = os.environ.get("MAQUETTE_BACKEND_PYTHON", "")
     render_ground_truth(Subject.of(hair, head), settings, reporter.folder, reporter, backend_python=backend)
     print(f"Capture in {options.out}")
@@ -70,8 +70,15 @@ def _ground_truth_options() -> argparse.ArgumentParser:
     )
     parser.add_argument("--strands", type=Path, help="File of strands.")
     parser.add_argument("--head", type=Path, help='Head model or mesh file, or "built-in".')
-    parser.add_argument("--unit", choices=tuple(contract.UNITS), default="m", help="Unit of these files. Default: m.")
-    parser.add_argument("--up", choices=("Z", "Y"), default="Z", help="Axis that points up in them. Default: Z.")
+    parser.add_argument(
+        "--unit",
+        choices=tuple(contract.UNITS),
+        default="m",
+        help="Unit of these files; glTF, USD and head models say theirs. Default: m.",
+    )
+    parser.add_argument(
+        "--up", choices=("Z", "Y"), default="Z", help="Axis that points up in them, likewise. Default: Z."
+    )
     parser.add_argument("--hair-colour", metavar="R,G,B", help="Linear Rec. 709, each from 0 to 1. Default: brown.")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="The capture's folder.")
     for field in dataclasses.fields(contract.RenderGroundTruth):

@@ -10,8 +10,8 @@ class Files:
 
     Attributes:
         strands, head: or None for none.
-        unit: metres in one unit of those files.
-        up: "Z" or "Y", the axis that points up in them.
+        unit: one of ``contract.UNITS``; of those files, where they are of a kind that says nothing of it.
+        up: "Z" or "Y", the axis that points up in them, likewise.
         hair_colour: (3,) linear Rec. 709.
     """
 

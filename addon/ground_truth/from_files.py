@@ -1,5 +1,6 @@
 """A subject from files, for renders without a scene."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import bpy
@@ -9,7 +10,7 @@ from mathutils.kdtree import KDTree
 
 from ...backend.contract import UNITS
 from ...backend.errors import CaptureError, HeadError
-from ...backend.formats.head import BUILT_IN_HEAD, read_head
+from ...backend.formats.head import BUILT_IN_HEAD, GLTF_SUFFIXES, read_head
 from ...backend.formats.strand_files import read_strands
 from ...backend.formats.strands import Strands
 from ..hair_material import BROWN, COLOUR_ATTRIBUTE, hair_material
@@ -33,8 +34,13 @@ because its strands differ, and lie together in wisps that shade each other."""
 _STRANDS_IN_CLUMP = 8
 
 
-def load_subject(files: Files, seed: int) -> tuple[list[bpy.types.Object], bpy.types.Object | None]:
+def load_subject(
+    files: Files, seed: int, warn: Callable[[str], None]
+) -> tuple[list[bpy.types.Object], bpy.types.Object | None]:
     """Hair objects and a head object from files, in the current scene, in metres and Z up.
+
+    Args:
+        warn: takes a sentence about what the files hold that cannot be used.
 
     Raises:
         CaptureError, StrandFileError, HeadError.
@@ -43,7 +49,7 @@ def load_subject(files: Files, seed: int) -> tuple[list[bpy.types.Object], bpy.t
         raise CaptureError("There is nothing to render; give a file of strands, a head, or both.")
     hair = []
     if files.strands is not None:
-        strands = read_strands(files.strands, unit=files.unit, up=files.up)
+        strands = read_strands(files.strands, unit=files.unit, up=files.up, warn=warn)
         hair.append(hair_object(strands, files.hair_colour or BROWN, seed))
     return hair, head_object(files) if files.head is not None else None
 
@@ -85,10 +91,13 @@ def _strand_colours(strands: Strands, colour: tuple[float, float, float], seed: 
 
 
 def head_object(files: Files) -> bpy.types.Object:
-    """A head from a head model, or from a mesh file with its own materials and image textures."""
+    """A head from a head model, or from a mesh file with its own materials and image textures.
+
+    Unit and up axis are those of ``files``, except of a glTF file and of a head model, which say theirs themselves.
+    """
     path = BUILT_IN_HEAD if str(files.head) == "built-in" else files.head
     if path.suffix.lower() == ".npz":
-        return add_head(bpy.context, read_head(path), name="Head")
+        return add_head(bpy.context, read_head(path, unit=files.unit, up=files.up), name="Head")
     if not path.is_file():
         raise HeadError(f"There is no head file at {path}.")
     before = set(bpy.data.objects)
@@ -99,7 +108,8 @@ def head_object(files: Files) -> bpy.types.Object:
     head = _joined(sorted(meshes, key=lambda thing: thing.name))
     for other in set(bpy.data.objects) - before - {head}:
         bpy.data.objects.remove(other)
-    head.matrix_world = Matrix.Scale(UNITS[files.unit], 4) @ head.matrix_world
+    if path.suffix.lower() not in GLTF_SUFFIXES:
+        head.matrix_world = Matrix.Scale(UNITS[files.unit], 4) @ head.matrix_world
     head.name = "Head"
     if not head.data.materials:
         from ..skin_material import skin_material
@@ -120,10 +130,12 @@ def _import_mesh(path: Path, up: str) -> None:
             bpy.ops.wm.ply_import(filepath=str(path), **axes)
         elif suffix == ".stl":
             bpy.ops.wm.stl_import(filepath=str(path), **axes)
-        elif suffix in (".glb", ".gltf"):
+        elif suffix in GLTF_SUFFIXES:
             bpy.ops.import_scene.gltf(filepath=str(path))  # always Y up and in metres, by its specification
         else:
             raise HeadError(f"{path.name} is no kind of head that is read; use .npz, .obj, .ply, .stl or .glb.")
+    except AttributeError:  # Blender's words for an operator that is not there
+        raise HeadError("Blender's glTF importer is switched off; enable its add-on in the preferences.") from None
     except RuntimeError as error:
         raise HeadError(f"{path.name} cannot be read as a mesh: {str(error).strip()}") from error
 

@@ -173,3 +173,27 @@ def test_cancelling_keeps_the_scene_and_marks_the_folder(subject, maquette_part,
     assert len(bpy.data.scenes) == scenes and not (tmp_path / "c" / "transforms.json").exists()
     render(tmp_path / "c")  # what was broken off is replaced
     assert (tmp_path / "c" / "transforms.json").exists()
+
+
+def test_files_of_a_shell_are_read_by_the_rule_of_all_heads_and_strands(maquette, maquette_part, tmp_path):
+    """glTF is in metres with Y up whatever is said of the files, a mesh is as said, and what is left out is told."""
+    bpy.ops.mesh.primitive_ico_sphere_add(radius=0.1, subdivisions=4)
+    thing = bpy.context.object
+    thing.scale = (1.0, 0.8, 1.3)
+    bpy.ops.export_scene.gltf(filepath=str(tmp_path / "head.glb"))
+    thing.scale *= 1000
+    bpy.ops.wm.obj_export(filepath=str(tmp_path / "head.obj"), up_axis="Z", forward_axis="Y")
+    bpy.data.objects.remove(thing)
+    formats, subjects = maquette_part("backend.formats.strands"), maquette_part("addon.ground_truth.from_files")
+    points = np.zeros((3, 5, 3), np.float32)
+    points[:2, :, 2] = np.linspace(100, 180, 5)
+    formats.write_npz(tmp_path / "hair.npz", formats.Strands.from_array(points))
+    files, told = maquette_part("addon.ground_truth.files").Files, []
+    for name in ("head.glb", "head.obj"):
+        _, head = subjects.load_subject(files(None, tmp_path / name, "mm", "Z"), 0, told.append)
+        assert np.allclose(head.dimensions, (0.2, 0.16, 0.26), atol=1e-3), name
+    assert not told
+    (hair,), _ = subjects.load_subject(files(tmp_path / "hair.npz", None, "mm", "Z"), 0, told.append)
+    assert len(hair.data.curves) == 2
+    assert abs(max(point.position.z for point in hair.data.points) - 0.18) < 1e-6
+    assert len(told) == 1 and "1 of the 3 strands in hair.npz were dropped" in told[0]
