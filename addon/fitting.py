@@ -93,7 +93,9 @@ def bring_in_photo_fit(job, result: dict) -> None:
 def _add_head(job, result: dict, name: str, moved: Matrix) -> Rig:
     """The model with the fitted coefficients, at the place that they were fitted to."""
     path = model_path(job.request["model"])
-    model, coefficients = read_flame_model(path), read_coefficients(job.folder / result["coefficients"])
+    model = read_flame_model(path)
+    coefficients = read_coefficients(job.folder / result["coefficients"]).applied_to(model)
+    values = read_ply_vertices(job.folder / result["head"]).get(residual.RESIDUAL)
     rig = add_flame_head(bpy.context, model, name=name, file=job.request["model"])
     flame_arkit.set_table(rig, flame_arkit.table_for(model, path))
     flame_pose.apply_coefficients(rig, coefficients)
@@ -103,7 +105,6 @@ def _add_head(job, result: dict, name: str, moved: Matrix) -> Rig:
         thing["maquette_job"] = job.id
     bpy.context.view_layer.update()
     report = _summary(_json(job.folder / result["report"])) | {"scan": job.context.get("scan", "")}
-    values = read_ply_vertices(job.folder / result["head"]).get(residual.RESIDUAL)
     if values is not None and len(values) == len(rig.mesh.data.vertices):
         report["limit"] = residual.set_residual(rig.mesh, values)
     residual.set_report(rig.mesh, report)

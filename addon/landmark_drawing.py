@@ -19,7 +19,7 @@ from .landmarks import mean_face
 PAPER, INK, FAINT = (0.05, 0.05, 0.06, 0.82), (0.95, 0.95, 0.95, 1.0), (0.95, 0.95, 0.95, 0.35)
 THERE, NEXT = (0.25, 0.85, 0.45, 1.0), (1.0, 0.62, 0.1, 1.0)
 DOT = 3.5
-FACE = (104, 136)
+FACE = (92, 104)
 """Pixels of the small face at a scale of one."""
 _CORNERS = 16
 

@@ -20,7 +20,7 @@ from .visibility import evaluable, world_matrix
 ROLE = "landmark"
 NAME = "maquette_landmark"
 """Custom property of an empty of ours: its landmark, whatever the object is called."""
-SIZE = 0.006
+SIZE = 0.008
 """Radius of a landmark's sphere, in largest dimensions of its scan."""
 FARTHEST = 0.03
 """Largest dimensions of the scan that landmarks of a file may lie off its surface, on average, to be believed."""
@@ -77,7 +77,6 @@ def place_landmark(scan: bpy.types.Object, name: str, position: Vector) -> bpy.t
         thing[NAME], thing["maquette_role"] = name, ROLE
         thing.empty_display_type = "SPHERE"
         thing.empty_display_size = SIZE * _largest_dimension(scan)
-        thing.show_in_front = True
         collection = next(iter(scan.users_collection), bpy.context.scene.collection)
         collection.objects.link(thing)
     thing.parent = scan

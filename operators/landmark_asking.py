@@ -65,6 +65,7 @@ class AsksForLandmarks:
         self._drawn = bpy.types.SpaceView3D.draw_handler_add(
             self._draw, (context.window.as_pointer(),), "WINDOW", "POST_PIXEL"
         )
+        context.window.cursor_modal_set("CROSSHAIR")
         context.window_manager.modal_handler_add(self)
         self._tell(context)
         return {"RUNNING_MODAL"}
@@ -164,8 +165,9 @@ class AsksForLandmarks:
         name, before = self.done.pop()
         self.put(context, name, before)
         self.settled(context, name)
-        self.skipped.discard(name)
-        self.asked = name
+        if before is None:
+            self.skipped.discard(name)
+            self.asked = name
         self._tell(context)
 
     def _tell(self, context) -> None:
@@ -185,6 +187,7 @@ class AsksForLandmarks:
             bpy.types.SpaceView3D.draw_handler_remove(self._drawn, "WINDOW")
             self._drawn = None
         for window in context.window_manager.windows:
+            window.cursor_modal_restore()
             for area in window.screen.areas:
                 if area.type == "VIEW_3D":
                     area.header_text_set(None)
@@ -220,4 +223,5 @@ class AsksForLandmarks:
             told = f"{count} placed; the rest is optional"
         else:
             told = f"{count} placed"
-        return (*first, self.heading(context), told, "Backspace: take back   S: skip", "Enter: finish")
+        heading = self.heading(context)
+        return (*first, *((heading,) if heading else ()), told, "Backspace: take back   S: skip", "Enter: finish")

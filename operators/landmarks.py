@@ -104,9 +104,6 @@ class MAQUETTE_OT_place_landmarks(NeedsScan, AsksForLandmarks, bpy.types.Operato
         # A step for each, so that Ctrl+Z takes them back one by one afterwards too.
         bpy.ops.ed.undo_push(message=f"Landmark: {label(name)}")
 
-    def heading(self, context):
-        return f"on {self.scan}"
-
 
 class MAQUETTE_OT_load_landmarks(NeedsScan, bpy.types.Operator, ImportHelper):
     """Put the landmarks of a file on the scan: a list of points (.npy, .json), or MeshLab's picked points (.pp)"""
