@@ -30,6 +30,7 @@ EXAMPLES = {
     "convert-strands": "convert-strands groom.tfx groom.hair --unit cm",
     "make-hairstyle": "make-hairstyle --style wavy --strands 10000 --out out/wavy",
     "align-head": "align-head captures/anna --out out/anna-head",
+    "fit-head": "fit-head scan.obj --landmarks clicks.pp --model built-in --out out/anna",
     "outer-surface": "outer-surface --head anna.obj --strands groom.npz --out out/surface",
     "check-backend": "check-backend --json",
     "set-up-backend": "set-up-backend ~/maquette-backend --torch cpu",

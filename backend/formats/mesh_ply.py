@@ -7,17 +7,22 @@ import numpy as np
 from ..errors import HeadError
 
 
-def write_ply(path: Path, vertices: np.ndarray, faces: np.ndarray) -> None:
+def write_ply(
+    path: Path, vertices: np.ndarray, faces: np.ndarray, properties: dict[str, np.ndarray] | None = None
+) -> None:
     """Write a mesh to a temporary name and rename it.
 
     Args:
         vertices: (V, 3), metres.
         faces: (F, 3) vertex indices.
+        properties: name → (V,) numbers of the vertices, written as floats after their coordinates.
     """
     path = Path(path)
+    properties = properties or {}
+    columns = "".join(f"property float {name}\n" for name in ("x", "y", "z", *properties))
     header = (
         "ply\nformat binary_little_endian 1.0\n"
-        f"element vertex {len(vertices)}\nproperty float x\nproperty float y\nproperty float z\n"
+        f"element vertex {len(vertices)}\n{columns}"
         f"element face {len(faces)}\nproperty list uchar int vertex_indices\nend_header\n"
     )
     rows = np.empty(len(faces), [("count", "u1"), ("corners", "<i4", 3)])
@@ -25,7 +30,7 @@ def write_ply(path: Path, vertices: np.ndarray, faces: np.ndarray) -> None:
     temporary = path.with_name(path.name + ".part")
     with temporary.open("wb") as file:
         file.write(header.encode("ascii"))
-        file.write(np.ascontiguousarray(vertices, "<f4").tobytes())
+        file.write(np.column_stack([vertices, *properties.values()]).astype("<f4").tobytes())
         file.write(rows.tobytes())
     temporary.replace(path)
 
