@@ -60,13 +60,15 @@ def _draw_card(card: Card, left: float, scale: float) -> None:
     for text, size in zip(card.lines, sizes, strict=True):
         blf.size(0, size)
         widths.append(blf.dimensions(0, text)[0])
+    drops = [size * (1.2 if row == 0 else 1.55) for row, size in enumerate(sizes)]
     wide, high = FACE[0] * scale, FACE[1] * scale
+    tall = max(high, sum(drops) + 0.3 * margin)
     x, y = left + margin, margin
-    _rectangle(x, y, wide + max(widths, default=0) + 3 * margin, high + 2 * margin, PAPER)
-    _draw_face(card, x + margin, y + margin, wide, high, scale)
-    at = y + margin + high
+    _rectangle(x, y, wide + max(widths, default=0) + 3 * margin, tall + 2 * margin, PAPER)
+    _draw_face(card, x + margin, y + margin + (tall - high) / 2, wide, high, scale)
+    at = y + margin + tall
     for row, (text, size) in enumerate(zip(card.lines, sizes, strict=True)):
-        at -= size * (1.2 if row == 0 else 1.55)
+        at -= drops[row]
         blf.size(0, size)
         blf.position(0, round(x + wide + 2 * margin), round(at), 0)
         blf.color(0, *(INK if row < 2 else (*INK[:3], 0.7)))

@@ -11,6 +11,7 @@ NAVIGATION = {
     "MOUSEROTATE", "MOUSESMARTZOOM", "HOME", "ACCENT_GRAVE", "N", "T",
 }  # fmt: skip
 NAVIGATION |= {f"NUMPAD_{key}" for key in (*range(10), "PERIOD", "PLUS", "MINUS", "SLASH")}
+KEYS = ("Backspace: take back", "S: skip", "Enter: finish")
 NEAR = 6
 """Pixels at a scale of one within which a click takes hold of a landmark that is there."""
 
@@ -71,18 +72,18 @@ class AsksForLandmarks:
         return {"RUNNING_MODAL"}
 
     def cancel(self, context):
-        self._end(context)
+        self.end(context)
 
     def modal(self, context, event):
         try:
             there = self.there(context)
             return self._handled(context, event, there)
         except MaquetteError as error:
-            self._end(context)
+            self.end(context)
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
         except Exception:
-            self._end(context)  # or the card would stay on the screen for ever
+            self.end(context)  # or the card would stay on the screen for ever
             raise
 
     def _handled(self, context, event, there: dict) -> set[str]:
@@ -91,7 +92,7 @@ class AsksForLandmarks:
         under = region_under(context, event)
         if event.type in {"ESC", "RET", "NUMPAD_ENTER"}:
             if event.value == "PRESS":
-                self._end(context)
+                self.end(context)
                 return {"FINISHED"}
             return {"RUNNING_MODAL"}
         if under is None:
@@ -148,7 +149,7 @@ class AsksForLandmarks:
             self.done.append((name, self.before))
             self.settled(context, name)
             if self.only:
-                self._end(context)
+                self.end(context)
                 return {"FINISHED"}
             if name == self.asked:
                 self.asked = next_missing(self.there(context).keys() | self.skipped, name)
@@ -177,12 +178,13 @@ class AsksForLandmarks:
             if area.type == "VIEW_3D":
                 area.header_text_set(text)
                 area.tag_redraw()
-        keys = "Click: place, or drag one   Backspace: take back   S: skip   Enter: finish"
-        context.workspace.status_text_set(f"{keys}{self.more_keys}")
+        keys = ("Click: place, or drag one", *KEYS, self.more_keys)
+        context.workspace.status_text_set("   ".join(filter(None, keys)))
 
     more_keys = ""
 
-    def _end(self, context) -> None:
+    def end(self, context) -> None:
+        """Take everything off the screen again."""
         if self._drawn is not None:
             bpy.types.SpaceView3D.draw_handler_remove(self._drawn, "WINDOW")
             self._drawn = None
@@ -217,11 +219,14 @@ class AsksForLandmarks:
         count, missing = len(there), NEEDED - len(there)
         if missing > 0:
             told = f"{count} placed; {missing} more needed"
-        elif any(name not in there and name not in self.skipped for name in FIRST[:ENOUGH]):
-            told = f"{count} placed; enough to fit, more is better"
-        elif self.asked and self.asked not in FIRST:
-            told = f"{count} placed; the rest is optional"
+        elif any(name not in there for name in FIRST[:ENOUGH]):
+            told = f"{count} placed; the first {ENOUGH} make it sure"
         else:
-            told = f"{count} placed"
-        heading = self.heading(context)
-        return (*first, *((heading,) if heading else ()), told, "Backspace: take back   S: skip", "Enter: finish")
+            told = f"{count} placed, which is enough"
+        return (
+            *first,
+            *filter(None, (self.heading(context),)),
+            told,
+            "   ".join(KEYS),
+            *filter(None, (self.more_keys,)),
+        )

@@ -2,7 +2,7 @@
 
 import bpy
 
-from ..addon import view_landmarks
+from ..addon import quiet_views, view_landmarks
 from ..addon.captures import capture_cameras, look_through
 from ..addon.landmark_guide import label, next_missing
 from ..backend.errors import CaptureError, MaquetteError
@@ -29,7 +29,7 @@ class MAQUETTE_OT_click_landmarks(NeedsViews, AsksForLandmarks, bpy.types.Operat
     only: bpy.props.StringProperty(
         name="Only", description="The one landmark to click; empty for all that are missing", options={"SKIP_SAVE"}
     )
-    more_keys = "   Left, Right: other photograph"
+    more_keys = "Left, Right: other photograph"
 
     @classmethod
     def description(cls, context, properties):
@@ -49,10 +49,21 @@ class MAQUETTE_OT_click_landmarks(NeedsViews, AsksForLandmarks, bpy.types.Operat
         start = context.scene.camera if context.scene.camera in cameras else cameras[0]
         try:
             self._look(context, start)
-            return self.begin(context)
+            running = self.begin(context)
         except MaquetteError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
+        self.before_quiet = quiet_views.quieten(context.screen)
+        for area in context.screen.areas:
+            for region in area.regions if area.type == "VIEW_3D" else ():
+                if region.type == "WINDOW":
+                    with context.temp_override(area=area, region=region):
+                        bpy.ops.view3d.view_center_camera()
+        return running
+
+    def end(self, context):
+        quiet_views.restore(self.before_quiet)
+        super().end(context)
 
     def _cameras(self, context) -> list[bpy.types.Object]:
         return [thing for thing in capture_cameras(context.scene) if view_landmarks.is_capture_camera(thing)]

@@ -158,6 +158,14 @@ def frame_selected():
         bpy.ops.view3d.view_selected()
 
 
+def begin(operator):
+    """Begin an operator as its button does, over the main window's 3D view."""
+    area, _ = view_3d()
+    region = next(region for region in area.regions if region.type == "WINDOW")
+    with bpy.context.temp_override(window=bpy.context.window_manager.windows[0], area=area, region=region):
+        operator("INVOKE_DEFAULT")
+
+
 def answer():
     global _last_tick
     now = time.monotonic()
