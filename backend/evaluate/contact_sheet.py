@@ -2,7 +2,7 @@
 
 ``python -m backend.evaluate.contact_sheet SHEET.json PICTURE.png``: the JSON holds ``title``, ``columns`` (their
 labels) and ``rows`` of ``{"label", "pictures": [path or null, ...], "text"}``; where a picture is null, the row's text
-stands in its place.
+stands in its place. A ``strip`` of ``{"label", "pictures"}`` goes below them over the whole width.
 """
 
 import json
@@ -20,7 +20,10 @@ def contact_sheet(sheet: dict, tile: int = TILE) -> np.ndarray:
     """The sheet as (H, W, 3) uint8 RGB, each picture fitted into ``tile`` pixels a side."""
     columns, rows = sheet["columns"], sheet["rows"]
     width = len(columns) * (tile + GAP) + GAP
-    page = np.full((2 * HEADING + len(rows) * (tile + HEADING), width, 3), PAPER, np.uint8)
+    strip = sheet.get("strip", {}).get("pictures", [])
+    small = (width - GAP) // len(strip) - GAP if strip else 0
+    below = 2 * HEADING + len(rows) * (tile + HEADING)
+    page = np.full((below + (small + HEADING if strip else 0), width, 3), PAPER, np.uint8)
     _write(page, sheet["title"], (GAP, HEADING - 10), 0.62, INK)
     for column, label in enumerate(columns):
         _write(page, label, (GAP + column * (tile + GAP), 2 * HEADING - 12), 0.5, INK)
@@ -32,11 +35,19 @@ def contact_sheet(sheet: dict, tile: int = TILE) -> np.ndarray:
                 for line, text in enumerate(entry.get("text", "").splitlines()):
                     _write(page, text, (left + 6, top + 30 + 24 * line), 0.46, INK)
                 continue
-            picture = _fitted(cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR), tile)
-            y, x = top + (tile - picture.shape[0]) // 2, left + (tile - picture.shape[1]) // 2
-            page[y : y + picture.shape[0], x : x + picture.shape[1]] = picture[..., ::-1]
+            _paste(page, path, top, left, tile)
         _write(page, entry["label"], (GAP, top + tile + 20), 0.44, FAINT)
+    for place, path in enumerate(strip):
+        _paste(page, path, below, GAP + place * (small + GAP), small)
+    if strip:
+        _write(page, sheet["strip"]["label"], (GAP, below + small + 20), 0.44, FAINT)
     return page
+
+
+def _paste(page: np.ndarray, path: str, top: int, left: int, tile: int) -> None:
+    picture = _fitted(cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR), tile)
+    y, x = top + (tile - picture.shape[0]) // 2, left + (tile - picture.shape[1]) // 2
+    page[y : y + picture.shape[0], x : x + picture.shape[1]] = picture[..., ::-1]
 
 
 def _fitted(picture: np.ndarray, tile: int) -> np.ndarray:

@@ -83,6 +83,18 @@ def read_arkit_csv(path: Path, rate: float = 60.0) -> ArkitRecording:
     return ArkitRecording(path.stem, _times(rows, header, path.name, rate), weights, recorded, head)
 
 
+def write_arkit_csv(path: Path, recording: ArkitRecording) -> None:
+    """Write a recording as Live Link Face does, with a time code of 60 frames a second. Raises OSError."""
+    heads = recording.head if recording.head is not None else np.zeros((len(recording.times), 3))
+    with Path(path).open("w", encoding="utf-8", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["Timecode", "BlendshapeCount", *(name[0].upper() + name[1:] for name in NAMES), *HEAD])
+        for time, weights, head in zip(recording.times, recording.weights, heads):
+            seconds, frames = divmod(round(time * 60_000), 60_000)
+            code = f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}:{frames / 1000:06.3f}"
+            rows.writerow([code, len(NAMES) + len(HEAD), *(f"{value:.6f}" for value in (*weights, *head))])
+
+
 def _column(rows: list[list[str]], column: int, header: list[str], name: str) -> np.ndarray:
     try:
         values = np.array([float(row[column]) for row in rows])

@@ -5,7 +5,7 @@ import pytest
 
 from backend.errors import CoefficientError
 from backend.formats.arkit import NAMES, PLACES, table_from_rows, turning_rows
-from backend.formats.arkit_csv import read_arkit_csv
+from backend.formats.arkit_csv import ArkitRecording, read_arkit_csv, write_arkit_csv
 from backend.formats.arkit_motion import carried_over
 from backend.formats.face_motion import FaceMotion, quaternions, read_face_motion, write_face_motion
 from tests.unit.flame_example import example_model
@@ -171,3 +171,15 @@ def test_a_table_without_weights_is_refused(tmp_path):
     (tmp_path / "prices.csv").write_text("name,price\napple,1\n")
     with pytest.raises(CoefficientError, match="no column of an ARKit weight"):
         read_arkit_csv(tmp_path / "prices.csv")
+
+
+def test_a_recording_is_read_as_it_was_written(tmp_path):
+    random = np.random.default_rng(5)
+    times, head = np.arange(90) / 30, random.uniform(-0.5, 0.5, (90, 3))
+    weights = random.uniform(0, 1, (90, 52))
+    write_arkit_csv(tmp_path / "take.csv", ArkitRecording("take", times, weights, np.ones(52, bool), head))
+    again = read_arkit_csv(tmp_path / "take.csv")
+    assert np.allclose(again.times, times, atol=1e-4)
+    assert np.allclose(again.weights, weights, atol=1e-6)
+    assert np.allclose(again.head, head, atol=1e-6)
+    assert again.recorded.all()
