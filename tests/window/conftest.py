@@ -18,6 +18,8 @@ from PIL import Image
 CHECKOUT = Path(__file__).resolve().parents[2]
 PICTURES = CHECKOUT / "out" / "window"
 WIDTH, HEIGHT = 1280, 1100
+SCROLLS = 4
+"""Times that the sidebar is scrolled down to look for a button."""
 START_SECONDS = 180  # software GL on a busy machine
 
 
@@ -114,15 +116,27 @@ class BlenderWindow:
             self.ask("None")
 
     def find(self, name: str) -> tuple[int, int]:
-        """Centre (x, y), from the top left, of the first such button: it turns red when asked to, and only then."""
+        """Centre (x, y), from the top left, of the first such button, scrolled to where it is below the sidebar."""
+        for _ in range(SCROLLS):
+            found = self._found(name)
+            if found:
+                return found
+            left, bottom, width, height = self.ask("show_sidebar()")
+            self._xdotool("mousemove", left + width // 2, HEIGHT - bottom - height // 2)
+            self.ask("None")
+            self._xdotool("click", "--repeat", 8, 5)
+        self._grab(PICTURES / f"no-{name.replace('.', '-')}.png")
+        raise AssertionError(f"no button for {name} is to be seen (out/window/)")
+
+    def _found(self, name: str) -> tuple[int, int] | None:
+        """It turns red when asked to, and only then."""
         before = self._grab_marked("")
         after = self._grab_marked(name)
         self._grab_marked("")
         redder = (after[..., 0] - before[..., 0] > 25) & (after[..., 0] - after[..., 2] > 60)
         rows = np.flatnonzero(redder.sum(axis=1) > 10)
         if not len(rows):
-            self._grab(PICTURES / f"no-{name.replace('.', '-')}.png")
-            raise AssertionError(f"no button for {name} is to be seen (out/window/)")
+            return None
         first = np.split(rows, np.flatnonzero(np.diff(rows) > 3) + 1)[0]
         columns = np.flatnonzero(redder[first].any(axis=0))
         return int((columns[0] + columns[-1]) // 2), int((first[0] + first[-1]) // 2)
