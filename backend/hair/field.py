@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from scipy import sparse
+from scipy.spatial import cKDTree
 
 from ..geometry.grid import Grid
 from ..protocol import Reporter
@@ -105,6 +106,13 @@ def screened_solve(
     return x
 
 
+def scalp_weight(shell: Shell, scalp_points: np.ndarray, config: FieldConfig) -> float:
+    """Weight of the scalp's normal, less where the shell reaches far from the scalp (S, 3)."""
+    distance, _ = cKDTree(scalp_points).query(shell.points.numpy())
+    reach = float(np.quantile(distance, 0.75))
+    return config.scalp_weight * min(1.0, config.short / max(reach, 1e-6))
+
+
 def diffuse(
     shell: Shell, volumes: Volumes, scalp_points: np.ndarray, scalp_normals: np.ndarray, prior: torch.Tensor,
     prior_grid: Grid, config: FieldConfig, reporter: Reporter,
@@ -112,8 +120,9 @@ def diffuse(
     """Carry the shell's directions inward.
 
     The six entries of d d^T solve (L + w + 1/s^2) T = w d d^T, with w the shell's weight, s the screening length; the
-    scalp's normals (S, 3) at points (S, 3) are weak data, and weaker still is the prior (3, x, y, z) on its own grid,
-    which speaks where the pictures are silent. A direction is the eigenvector of the greatest eigenvalue.
+    scalp's normals (S, 3) at points (S, 3) are weak data, the weaker the farther hair reaches, since its own weight
+    lays long hair down; and weaker still is the prior (3, x, y, z) on its own grid, which speaks where the pictures
+    are silent. A direction is the eigenvector of the greatest eigenvalue.
     """
     grid = volumes.grid
     nodes = hair_nodes(volumes)
@@ -132,7 +141,10 @@ def diffuse(
             data[:, k] += np.bincount(rows, w * d[:, i] * d[:, j], minlength=len(nodes))
 
     add(shell.points.numpy(), shell.directions.numpy(), config.shell_weight * shell.weights.numpy())
-    add(scalp_points, scalp_normals, np.full(len(scalp_points), config.scalp_weight))
+    # Each node counts once, so that the field does not depend on how many strands are asked for.
+    flat, _ = grid.nearest(scalp_points)
+    _, where, count = np.unique(flat, return_inverse=True, return_counts=True)
+    add(scalp_points, scalp_normals, scalp_weight(shell, scalp_points, config) / count[where])
     for part in np.array_split(np.arange(len(nodes)), len(nodes) // 500_000 + 1):
         falling = prior_grid.sample(prior, torch.from_numpy(grid.centres(nodes[part]))).numpy()
         weight[part] += config.prior_weight

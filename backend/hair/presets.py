@@ -96,8 +96,10 @@ class FieldConfig:
     """Metres after which, without data, the field's certainty fades."""
     shell_weight: float = 4.0
     """Weight of a sure shell direction against a neighbour's agreement."""
-    scalp_weight: float = 0.15
-    """Weight of the scalp's normal near the roots."""
+    scalp_weight: float = 0.18
+    """Weight of the scalp's normal on a node at the roots, where hair is short."""
+    short: float = 0.04
+    """Metres from the scalp, of three quarters of the shell, up to which hair is short."""
     prior_weight: float = 0.003
     """Weight of hair simply falling from the scalp, against a neighbour's agreement."""
     iterations: int = 60
@@ -148,7 +150,7 @@ class GrowthConfig:
 
     step: float = 0.0015
     """Metres a step."""
-    inertia: float = 0.3
+    inertia: float = 0.1
     """Share of the last step's direction in the next."""
     normal_fade: float = 0.003
     """Metres from the root over which the scalp's normal gives way to the field."""
