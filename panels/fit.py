@@ -8,7 +8,7 @@ from ..addon import jobs, residual, view_landmarks
 from ..addon.captures import capture_cameras
 from ..addon.fitting import KINDS
 from ..addon.flame_rig import current_rig
-from ..addon.job_drawing import draw_progress
+from ..addon.job_drawing import draw_progress, draw_sentence
 from ..addon.landmark_guide import ENOUGH, FIRST, NEEDED, ORDER, label
 from ..addon.landmarks import guessed_unit, landmarks_on, scan_of
 from ..backend.errors import MaquetteError
@@ -159,9 +159,8 @@ class MAQUETTE_PT_fit_result(_FitPanel, bpy.types.Panel):
         _draw_table(layout, report)
         metres = report.get("metres_per_unit")
         if isinstance(metres, (int, float)) and report.get("scan"):
-            guessed = " (guessed)" if report.get("unit_source") == "guessed" else ""
             unit = f"1 {report['unit']}" if report.get("unit") else f"{metres:.4g} m"
-            layout.label(text=f"A unit of the scan is {unit}{guessed}", icon="INFO")
+            draw_sentence(layout, context, f"A unit of the scan is {unit}, {report.get('unit_source', 'as told')}.")
 
 
 def how_many(count: int, good: int) -> tuple[str, str]:

@@ -1,6 +1,7 @@
 """Fit Head to Scan and to Photos: what they ask for, and what comes back into the scene."""
 
 import json
+import os
 
 import bpy
 import numpy as np
@@ -84,7 +85,12 @@ class Fit:
             "max": 4.0,
             "regions": {"face": {"mean": 0.3, "median": 0.25}},
         }
-        self.report = {"unit": "mm", "metres_per_unit": 0.001, "unit_source": "guessed", "scan_to_head_mm": whole}
+        self.report = {
+            "unit": "mm",
+            "metres_per_unit": 0.001,
+            "unit_source": "guessed from the size of the face",
+            "scan_to_head_mm": whole,
+        }
         (folder / "report.json").write_text(json.dumps(self.report))
         self.request = {"kind": kind, "model": str(folder / "model.npz")} | request
         self.result = {"coefficients": "coefficients.npz", "head": "head.ply", "report": "report.json"}
@@ -203,3 +209,37 @@ def test_a_result_of_another_model_is_told_and_leaves_nothing(maquette, maquette
     with pytest.raises(maquette_part("backend.errors").CoefficientError, match="belong to the model"):
         fitting.bring_in_scan_fit(job, job.result)
     assert set(bpy.data.objects) == before
+
+
+BACKEND = os.environ.get("MAQUETTE_BACKEND_PYTHON")
+
+
+@pytest.mark.skipif(not BACKEND, reason="MAQUETTE_BACKEND_PYTHON names no backend environment")
+def test_the_built_in_head_is_fitted_to_a_person_in_the_scene(maquette, maquette_part):
+    """From clicks to a head on the scan: somebody of the built-in model, in centimetres, turned, without a name."""
+    model = maquette_part("backend.formats.flame_files").read_flame_model(BUILT_IN_HEAD)
+    shape = np.random.default_rng(5).normal(0, 1, 30)
+    person = model.head(model.template + model.identity[:, :, :30] @ shape)
+    mesh = bpy.data.meshes.new("Anna")
+    mesh.from_pydata((person.vertices * 100).tolist(), [], person.faces.tolist())
+    scan = bpy.data.objects.new("Anna", mesh)
+    scan.matrix_world = Matrix.Translation((3, 0, 15)) @ Euler((1.2, 0.2, 2.0)).to_matrix().to_4x4()
+    bpy.context.scene.collection.objects.link(scan)
+    bpy.context.view_layer.objects.active = scan
+    bpy.context.view_layer.update()
+    place, asked = maquette_part("addon.landmarks").place_landmark, maquette_part("addon.landmark_guide").FIRST
+    for name, point in zip(person.landmarks, person.landmark_points() * 100, strict=True):
+        if name in asked:
+            place(scan, name, Vector(point.tolist()))
+    bpy.context.scene.maquette.fit.identity = 30
+    assert bpy.ops.maquette.fit_head_to_scan() == {"FINISHED"}
+    (head,) = heads()
+    inverse, off = scan.matrix_world.inverted(), []
+    for vertex in evaluated(head)[model.regions["face"]][::5]:
+        place = inverse @ Vector(vertex.tolist())
+        off.append((scan.closest_point_on_mesh(place)[1] - place).length * 10)
+    assert np.mean(off) < 0.3  # millimetres
+    report = maquette_part("addon.residual").report_of(head)
+    assert report["unit"] == "cm" and report["rows"]["face"][0] < 0.3
+    bpy.ops.maquette.show_residual()
+    assert scan.hide_get()
