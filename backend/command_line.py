@@ -31,6 +31,7 @@ EXAMPLES = {
     "make-hairstyle": "make-hairstyle --style wavy --strands 10000 --out out/wavy",
     "align-head": "align-head captures/anna --out out/anna-head",
     "fit-head": "fit-head scan.obj --landmarks clicks.pp --model built-in --out out/anna",
+    "fit-photos": "fit-photos captures/anna --cameras known --out out/anna-head",
     "outer-surface": "outer-surface --head anna.obj --strands groom.npz --out out/surface",
     "check-backend": "check-backend --json",
     "set-up-backend": "set-up-backend ~/maquette-backend --torch cpu",

@@ -272,7 +272,7 @@ REQUESTS: dict[str, type[Request]] = {
     request.kind: request
     for request in (
         FakeJob, CheckBackend, SetUpBackend,
-        ReconstructHair, EvaluateStrands, ConvertStrands, MakeHairstyle, AlignHead, FitHead, OuterSurface,
+        ReconstructHair, EvaluateStrands, ConvertStrands, MakeHairstyle, AlignHead, FitHead, FitPhotos, OuterSurface,
     )
 }  # fmt: skip
 

@@ -7,6 +7,7 @@ by trackers mean the same here; the paper writes J(beta).
 Vertices are kept as three planes (B, 3, V) inside: on processors that is what makes skinning as cheap as the bases.
 """
 
+import copy
 from typing import NamedTuple
 
 import torch
@@ -162,6 +163,24 @@ class FlameLayer(nn.Module):
         along_x, along_y, along_z, offset = (rows @ self.weights).view(batch, 3, 4, -1).unbind(dim=2)
         x, y, z = rest[:, None].unbind(dim=2)
         return torch.addcmul(torch.addcmul(torch.addcmul(offset, along_x, x), along_y, y), along_z, z)
+
+    def restricted(self, vertices: Tensor) -> "FlameLayer":
+        """The layer for some vertices only, in the order given; landmarks are left out.
+
+        Args:
+            vertices: (N,) indices.
+        """
+        part = copy.copy(self)
+        part._buffers = dict(self._buffers)
+        part.vertex_count = len(vertices)
+        for name in ("template", "basis"):
+            planes = getattr(self, name).unflatten(-1, (3, self.vertex_count))
+            part._buffers[name] = planes[..., vertices].flatten(-2).contiguous()
+        part._buffers["weights"] = self.weights[:, vertices].contiguous()
+        for name in list(part._buffers):
+            if name.startswith(("corners_of_", "barycentric_of_")):
+                del part._buffers[name]
+        return part
 
     def landmarks(self, posed: Posed, scheme: str, camera: Tensor | None = None) -> Tensor:
         """Landmarks of posed heads.
