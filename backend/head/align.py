@@ -1,5 +1,6 @@
 """A head laid into a capture by silhouettes: scale, rotation over the full circle, translation.
 
+The full circle is about the vertical, which the cameras tell where the capture's world does not stand upright.
 What is used, in each view: the head lies inside the person (hair and visible skin together); where skin meets the
 background, the head's own outline runs; skin is seen where the head is no scalp. First many poses are scored on a few
 points, then the best are refined by matching outlines, as in iterative closest points (Besl & McKay, 1992; point to
@@ -13,6 +14,7 @@ from scipy.optimize import least_squares
 from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
+from ..capture.upright import upright_turn
 from ..errors import CaptureError
 from ..formats.head import Head
 from .silhouette import Outline, Shape, moved, outline, sample
@@ -63,7 +65,12 @@ def fit_pose(head: Head, views: list, reporter=None) -> Alignment:
         raise CaptureError("Laying a head into a capture needs at least 2 photographs with masks.")
     tick = (lambda n: None) if reporter is None else reporter.step
     shape = Shape(head)
-    coarse = [outline(view, COARSE_SIDE) for view in _spread(views, COARSE_VIEWS)]
+    turn = upright_turn([np.asarray(view.world_to_camera) for view in views])
+
+    def seen(most: int, side: int) -> list[Outline]:
+        return [outline(view, side).turned(turn) for view in _spread(views, most)]
+
+    coarse = seen(COARSE_VIEWS, COARSE_SIDE)
     if not any((o.hair | o.skin).any() for o in coarse):
         raise CaptureError("All masks are empty, so there is nothing to lay the head into.")
     with_skin = any(o.skin.any() for o in coarse)
@@ -77,12 +84,12 @@ def fit_pose(head: Head, views: list, reporter=None) -> Alignment:
     tick(2)
     # Most starts end in one pose; where the second best is another, both get a closer look.
     rivals = [refined[0], *(m for m in refined[1:] if _apart(refined[0], m) > 20)][:2]
-    middle = [outline(view, (COARSE_SIDE + FINE_SIDE) // 2) for view in _spread(views, COARSE_VIEWS)]
+    middle = seen(COARSE_VIEWS, (COARSE_SIDE + FINE_SIDE) // 2)
     finalists = [_refined(shape, middle, matrix, rounds=3) for matrix in rivals]
     costs = [_cost(shape, middle, matrix) for matrix in finalists]
     best = int(np.argmin(costs))
     tick(3)
-    fine = [outline(view, FINE_SIDE) for view in _spread(views, FINE_VIEWS)]
+    fine = seen(FINE_VIEWS, FINE_SIDE)
     matrix = _refined(shape, fine, finalists[best], rounds=4)
     tick(4)
 
@@ -104,7 +111,9 @@ def fit_pose(head: Head, views: list, reporter=None) -> Alignment:
         reason = (
             f"The head covers the visible skin only to {overlap:.0%}; move, turn or scale it where it is not right."
         )
-    return Alignment(matrix, overlap, error * pixels, ambiguous, reason)
+    back = np.eye(4)
+    back[:3, :3] = turn.T
+    return Alignment(back @ matrix, overlap, error * pixels, ambiguous, reason)
 
 
 def _spread(views, most):

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from ..formats.head import Head, write_head
-from . import proportions, regions, shape, skin, template
+from . import finish, proportions, regions, shape, skin, template
 from .anthropometry import MEASURES, measure
 from .unwrap import unwrap
 
@@ -36,10 +36,10 @@ def build_head(measures: dict[str, float] | None = None) -> tuple[Head, np.ndarr
         landmarks=regions.landmarks(plan, sculpted, faces),
         name=NAME,
     )
-    mean = proportions.fitted(head, plan, sculpted, {})
+    mean = proportions.fitted(head, plan, sculpted, {})  # before the last strokes, which are no reason to unwrap anew
     head = dataclasses.replace(head, uv=_uv(plan, mean.vertices.astype(np.float64) * 1000, faces))
     picture = skin.paint(plan, sculpted, faces, head.uv)
-    return proportions.fitted(head, plan, sculpted, measures or {}), picture
+    return proportions.fitted(head, plan, finish.finished(plan, sculpted), measures or {}), picture
 
 
 def _uv(plan: template.Template, vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:

@@ -15,16 +15,20 @@ _OUTLINE = np.array([
     [-4.0, 8.0], [-1.5, 19.0], [3.0, 27.5], [11.5, 32.0], [21.5, 30.5], [28.0, 22.0],
     [29.0, 9.0], [25.0, -5.0], [18.0, -18.0], [10.0, -29.0], [1.5, -29.5], [-3.5, -14.0],
 ])  # fmt: skip
+_AURICLE = np.array([1, 1, 1, 1, 0.96, 0.93, 0.93, 1, 1.05, 1.02, 1, 1])
+"""Of the outline, at each station, what stands off the head."""
+_ROOT = np.array([0.88, 0.88, 0.78, 0.70, 0.62, 0.58, 0.56, 0.56, 0.62, 0.72, 0.85, 0.88])
+_BACK = np.array([0.94, 0.93, 0.90, 0.86, 0.82, 0.80, 0.80, 0.80, 0.82, 0.88, 0.94, 0.94])
 _RINGS = [
-    # (scale about the ear's centre, shift y, shift z, lift at each station)
-    (0.84, 0, 0, [0.2, 0.6, 1.2, 1.6, 2, 2, 2, 2, 2, 1.6, 0.8, 0.3]),  # the furrow behind the ear
-    (0.89, 0, 0, [0.5, 1.4, 2.2, 2.8, 3.8, 5.2, 6.6, 7.4, 6.4, 4.5, 1.6, 0.8]),  # its back
-    (0.97, 0, 0, [0.8, 2.8, 5.2, 7.0, 9.2, 11.8, 13.6, 13.2, 11, 7.5, 2.4, 1.4]),
-    (1.00, 0, 0, [1.1, 4.4, 7.8, 10.0, 12.4, 14.8, 16.4, 15.8, 13, 9.2, 3.6, 2.4]),  # helix, the outer rim
-    (0.93, 0, 0, [1.5, 5.0, 8.6, 10.9, 13.2, 15.6, 17.0, 16.2, 13.4, 10.0, 4.6, 3.6]),
-    (0.835, 0, 0, [1.5, 3.4, 4.6, 5.8, 7.4, 9.2, 10.8, 12.0, 11.8, 9.6, 5.4, 5.0]),  # scaphoid furrow
-    (0.68, 0.5, 0, [2.2, 2.8, 3.4, 6.4, 10.6, 13.6, 15.6, 15.6, 13.4, 10.2, 7.2, 8.2]),  # antihelix, tragus
-    (0.53, 0.0, -1.5, [2.4, 1.4, 1.4, 2.6, 5.4, 7.4, 8.6, 9.6, 10.4, 9.6, 7.4, 7.4]),  # into the concha
+    # (scale about the ear's centre, one or at each station, shift y, shift z, lift at each station)
+    (0.84, 0, 0, [0.2, 0.6, 1.2, 1.6, 2, 2, 2, 2, 2, 1.6, 0.8, 0.3]),  # on the head around it
+    (_ROOT, 0, 0, [0.4, 0.8, 1.4, 1.6, 1.8, 1.8, 1.8, 1.8, 1.8, 1.6, 0.6, 0.5]),  # the furrow: the back overhangs it
+    (_BACK, 0, 0, [0.7, 1.6, 2.6, 3.6, 4.8, 6.6, 9.4, 11.6, 10.4, 7.0, 2.4, 1.2]),  # its back
+    (1.00, 0, 0, [1.0, 2.6, 4.4, 6.0, 7.6, 10.2, 14.2, 17.2, 15.4, 10.6, 4.6, 2.4]),  # helix, the outer rim
+    (0.93, 0, 0, [1.6, 3.8, 6.4, 8.2, 9.8, 12.4, 16.2, 18.8, 16.8, 11.8, 5.6, 3.6]),
+    (0.83, 0, 0, [1.4, 2.2, 2.4, 2.8, 4.0, 6.0, 9.4, 12.6, 12.8, 10.0, 6.0, 5.2]),  # scaphoid furrow
+    (0.68, 0.5, 0, [2.2, 2.4, 2.6, 4.8, 8.0, 11.4, 14.6, 16.6, 15.4, 11.8, 8.2, 8.6]),  # antihelix, tragus
+    (0.53, 0.0, -1.5, [2.4, 1.2, 1.2, 2.2, 4.6, 6.8, 8.6, 10.2, 10.8, 10.0, 7.6, 7.6]),  # into the concha
     (0.38, -2.0, -2.0, [-1.0, -0.4, -0.4, -0.2, 0.2, 0.8, 1.6, 2.6, 3.8, 4.2, 2.6, 0.0]),
     (0.16, -5.0, -2.0, [-5.0, -4.6, -4.0, -3.6, -3.2, -3.0, -2.8, -2.6, -2.6, -3.0, -4.0, -5.0]),  # canal
 ]
@@ -41,8 +45,9 @@ def rings(stations: np.ndarray) -> list[tuple[np.ndarray, np.ndarray, np.ndarray
         For each ring (y, z, lift), each (K,) in mm from the ear's canal, on the left side.
     """
     result = []
-    for scale, shift_y, shift_z, lift in _RINGS:
-        curve = np.column_stack([_CENTRE + (_OUTLINE - _CENTRE) * scale + [shift_y, shift_z], lift])
+    for k, (scale, shift_y, shift_z, lift) in enumerate(_RINGS):
+        around = (_OUTLINE - _CENTRE) * np.reshape(scale * np.ones(12) * (_AURICLE if k else 1), (-1, 1))
+        curve = np.column_stack([_CENTRE + around + [shift_y, shift_z], lift])
         spline = CubicSpline(np.arange(13), np.vstack([curve, curve[:1]]), bc_type="periodic")
         result.append(tuple(spline(stations % 12).T))
     return result

@@ -16,8 +16,8 @@ import numpy as np
 from ..formats.head import Head
 from . import expressions, tape
 from .anthropometry import MEASURES
+from .conforming import Conforming, hills
 from .features import ASYMMETRIES, FEATURES, ONE_SIDED, Feature
-from .rig import eyeball_centre
 from .surface import far_apart
 
 _FACTORS = ("sex", "age", "size", "breadth", "fat", "spacing of the eyes")
@@ -81,7 +81,7 @@ def population(face: expressions.Face, head: Head) -> Population:
         face: the mean head with its topology.
         head: the same as a Head, with regions and landmarks, so that it can be measured.
     """
-    smooth = _Conforming(face)
+    smooth = Conforming(face.plan, face.vertices)
     factors = {factor: np.zeros_like(face.vertices) for factor in _FACTORS}
     own: dict[str, np.ndarray] = {}
     slopes = tape.gradients(head, face.plan)
@@ -98,8 +98,11 @@ def population(face: expressions.Face, head: Head) -> Population:
             factors[factor] += load * field
         own[name] = np.sqrt(1 - np.square(loads).sum()) * field
     for name, feature in _features(face).items():
-        field = beyond(smooth(_hills(face, feature)) if isinstance(feature, Feature) else feature[0])
-        sex, age = (feature.sex, feature.age) if isinstance(feature, Feature) else feature[1:]
+        if isinstance(feature, Feature):
+            field, sex, age = smooth(hills(face.vertices, face.plan.mirror, feature.hills)), feature.sex, feature.age
+        else:
+            field, sex, age = feature
+        field = beyond(field)
         factors["sex"] += sex * field
         factors["age"] += age * field
         if name == "fat":
@@ -108,7 +111,7 @@ def population(face: expressions.Face, head: Head) -> Population:
             own[name] = np.sqrt(1 - sex**2 - age**2) * field
         own[f"{name}, one-sided"] = ONE_SIDED * beyond(_antisymmetric(face, field))
     for name, feature in ASYMMETRIES.items():
-        own[name] = beyond(smooth(_hills(face, feature, mirror=False)))
+        own[name] = beyond(smooth(hills(face.vertices, None, feature.hills)))
     own |= _noise(face, lambda fields: beyond(smooth(fields)))
     names = (*factors, *own)
     return Population(names, np.stack([*factors.values(), *own.values()]))
@@ -127,55 +130,9 @@ def _features(face) -> dict:
     }
 
 
-def _hills(face, feature: Feature, mirror: bool = True) -> np.ndarray:
-    field = np.zeros_like(face.vertices)
-    for place, reach, move in feature.hills:
-        pull = np.exp(-0.5 * np.sum(((face.vertices - place) / reach) ** 2, axis=1))[:, None] * np.array(move)
-        field += pull + face.mirrored(pull) if mirror and place[0] else pull
-    return field
-
-
 def _antisymmetric(face, field):
     """The field with its right side turned round, fading across the midline."""
     return np.tanh(face.vertices[:, :1] / expressions.MIDLINE) * field
-
-
-class _Conforming:
-    """Makes fields (..., V, 3) ones that eyes can follow: eyeballs stay round, and lids stay on them."""
-
-    def __init__(self, face: expressions.Face):
-        self.plan, self.vertices = face.plan, face.vertices
-
-    def __call__(self, field: np.ndarray) -> np.ndarray:
-        field = field.copy()
-        for side in ("left", "right"):
-            ball = np.concatenate([self.plan.eyeballs[side].ravel(), self.plan.eyeballs[side + "_poles"]])
-            centre = eyeball_centre(self.plan, self.vertices, side)
-            shift = field[..., ball, :].mean(axis=-2, keepdims=True)
-            field[..., ball, :] = shift
-            inner = self.plan.rings[f"{side}_eye"]
-            for ring, apart in zip(inner[1:5], (0.75, 0.5, 0.3, 0.3)):
-                # Both lids go together for the most part, or a blink would not close the eyes of all.
-                other = ring[-np.arange(len(ring)) % len(ring)]
-                mean = (field[..., ring, :] + field[..., other, :]) / 2
-                field[..., ring, :] = mean + apart * (field[..., ring, :] - mean)
-            for ring, held, reach in zip(inner, (0.9, 1, 1, 1, 1, 1, 1), (20, 20, 19, 18, 18, 18, 18)):
-                arm = self.vertices[ring] - centre
-                length = np.linalg.norm(arm, axis=1, keepdims=True)
-                arm /= length
-                # Lids slide over the ball; their corners lie off it and are free.
-                held = held * np.clip((reach - length) / 4.0, 0, 1)
-                own = field[..., ring, :] - shift
-                field[..., ring, :] -= held * np.sum(own * arm, axis=-1, keepdims=True) * arm
-            # The margin's back edge goes with the margin where that is free, or the corners would turn inside out.
-            margin, back = inner[3], inner[4]
-            off = np.linalg.norm(self.vertices[margin] - centre, axis=1, keepdims=True)
-            free = np.clip((off - 13.0) / 2.0, 0, 1)
-            field[..., back, :] += free * (field[..., margin, :] - field[..., back, :])
-            along = 0.5 + 0.5 * free
-            field[..., inner[5], :] = (1 - along) * shift + along * field[..., back, :]
-            field[..., inner[6], :] = (1 - free) * shift + free * field[..., back, :]
-        return field
 
 
 def _step(value, low, high):
@@ -189,7 +146,13 @@ def _measures(face, slopes: np.ndarray, smooth) -> dict[str, np.ndarray]:
     zero = np.zeros_like(x)
     front = _step(-y, -25, 50)
     ears = _ear_fields(face)
+
+    def local(*strokes):
+        return hills(face.vertices, face.plan.mirror, strokes)
+
     neck = _step(z, -175, -125) * (1 - _step(z, -85, -35)) * (1 - front * _step(z, -100, -80))
+    # The chin is the jaw's, whatever is below it.
+    neck *= 1 - _step(-y, 30, 58) * _step(z, -135, -105)
     below = np.clip((20.7 - z) / 113, 0, 1) * _step(z, -150, -95) * front
     fields = {
         "head_breadth": np.column_stack([x / 76 * _step(z, -15, 50), zero, zero]),
@@ -198,18 +161,18 @@ def _measures(face, slopes: np.ndarray, smooth) -> dict[str, np.ndarray]:
             [x / 70 * _step(np.abs(x), 25, 60) * _step(z, -85, -35) * (1 - _step(z, 10, 45)) * _step(-y, -30, 10),
              zero, zero]),
         "menton_sellion": np.column_stack([zero, zero, -below]),
-        "interpupillary": _hills(face, Feature((((31.6, -74, 16), (19, 34, 16), (0.5, 0, 0)),))),
+        "interpupillary": local(((31.6, -74, 16), (19, 34, 16), (0.5, 0, 0))),
         "neck_circumference": np.column_stack([x / 60 * neck, (y - 22) / 60 * neck, zero]),
         "ear_length": ears["length"],
         "ear_breadth": ears["breadth"],
         "ear_protrusion": ears["out"],
-        "intercanthal": _hills(face, Feature((((16.7, -79, 14), (6, 16, 7), (0.5, 0, 0)),))),
-        "biocular": _hills(face, Feature((((45.5, -74, 15.7), (8, 16, 8), (0.5, 0.2, 0)),))),
-        "nose_breadth": _hills(face, Feature((((14, -99, -20), (7, 14, 9), (0.5, 0, 0)),))),
-        "nose_height": _hills(
-            face, Feature((((0, -104, -23), (26, 26, 12), (0, 0, -1)), ((0, -97, -43), (30, 26, 13), (0, 0, -0.7))))
+        "intercanthal": local(((16.7, -79, 14), (6, 16, 7), (0.5, 0, 0))),
+        "biocular": local(((45.5, -74, 15.7), (8, 16, 8), (0.5, 0.2, 0))),
+        "nose_breadth": local(((14, -99, -20), (7, 14, 9), (0.5, 0, 0))),
+        "nose_height": local(
+            ((0, -104, -23), (26, 26, 12), (0, 0, -1)), ((0, -97, -43), (30, 26, 13), (0, 0, -0.7))
         ),
-        "mouth_breadth": _hills(face, Feature((((25.9, -85.5, -44), (12, 20, 10), (0.5, 0.3, 0)),))),
+        "mouth_breadth": local(((25.9, -85.5, -44), (12, 20, 10), (0.5, 0.3, 0))),
     }  # fmt: skip
     fields = {name: smooth(field) for name, field in fields.items()}
     stack = np.stack([fields[name] for name in tape.NAMES])

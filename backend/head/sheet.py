@@ -85,9 +85,8 @@ def _tile(vertices, model, picture, azimuth, focus, scale, supersampling=2):
     size = len(picture)
     texel = (uv.mean(axis=1) * [size, -size] + [0, size]).astype(int).clip(0, size - 1)
     colour = (picture[texel[:, 1], texel[:, 0]] ** 2.2 * 1.25 * light[:, None]).clip(0, 1) ** (1 / 2.2) * 255
-    colour[facing < 0] *= 0.35
     image = np.full((height, width, 3), 245, np.uint8)
-    inside = ((screen.max(axis=1) > 0) & (screen.min(axis=1) < [width, height])).all(axis=1)
+    inside = ((screen.max(axis=1) > 0) & (screen.min(axis=1) < [width, height])).all(axis=1) & (facing > 0)
     points = np.round(screen * 16).astype(np.int32)
     for f in np.argsort((seen @ towards).mean(axis=1)):
         if inside[f]:

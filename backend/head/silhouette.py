@@ -1,6 +1,6 @@
 """What a view tells about a head's outline, and the outline that a head would have there."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -44,6 +44,12 @@ class Outline:
         with np.errstate(divide="ignore", invalid="ignore"):
             flat = (local @ self.intrinsics.T)[..., :2] / local[..., 2:]
         return np.where(local[..., 2:] > 1e-6, flat, np.nan)
+
+    def turned(self, turn: np.ndarray) -> "Outline":
+        """The same view of a world that was turned by (3, 3)."""
+        world_to_camera = self.world_to_camera.copy()
+        world_to_camera[:3, :3] = world_to_camera[:3, :3] @ turn.T
+        return replace(self, world_to_camera=world_to_camera)
 
 
 def outline(view, side: int) -> Outline:

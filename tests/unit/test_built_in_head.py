@@ -5,7 +5,7 @@ import pytest
 
 from backend.errors import HeadError
 from backend.formats.head import BUILT_IN_HEAD, Head, read_head
-from backend.head import mouth, proportions, regions, shape, template
+from backend.head import finish, mouth, proportions, regions, shape, template
 from backend.head.anthropometry import MEASURES, measure
 
 
@@ -25,7 +25,7 @@ def test_it_is_what_the_program_makes(head, plan):
     faces = bare.triangles
     marks = regions.landmarks(bare, sculpted, faces)
     made = Head(sculpted / 1000, faces, regions=regions.regions(bare, sculpted), landmarks=marks)
-    made = proportions.fitted(made, bare, sculpted, {})
+    made = proportions.fitted(made, bare, finish.finished(bare, sculpted), {})
     outside = np.setdiff1d(np.arange(bare.vertex_count), plan.rings["mouth"][mouth.PARTING + 1 :])
     np.testing.assert_allclose(head.vertices[outside], made.vertices[outside], atol=2e-6)
     np.testing.assert_array_equal(head.regions["scalp"], made.regions["scalp"])
