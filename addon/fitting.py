@@ -21,8 +21,6 @@ from .visibility import evaluable, world_matrix
 KINDS = ("fit-head", "fit-photos")
 SCAN_OF = "maquette_scan_of"
 """Property of a scan: the job that was asked to fit a head to it, so that it is found whatever its name is then."""
-NUMBERS = ("mean", "median", "p90")
-"""Of the report's millimetres, those that the panel shows."""
 
 
 def write_inputs(scan: bpy.types.Object, folder: Path) -> tuple[Path, Path]:
@@ -82,12 +80,26 @@ def bring_in_scan_fit(job, result: dict) -> None:
 
 @jobs.on_result("fit-photos")
 def bring_in_photo_fit(job, result: dict) -> None:
-    """The fitted head among the capture's cameras, which take their places where they had none."""
-    folder = Path(job.request["capture"])
-    if file := result.get("cameras"):
-        captures.place_cameras(bpy.context.scene, folder, _json(job.folder / file))
-    rig = _add_head(job, result, f"{folder.name} Head", Matrix.Identity(4))
-    bpy.context.scene.maquette.head = rig.mesh
+    """The fitted head among the capture's cameras, which take their places where they had none, and the size that the
+    head gives them where the capture's unit was unknown."""
+    folder, scene = Path(job.request["capture"]), bpy.context.scene
+    scaled = Matrix.Identity(4)
+    if "cameras" in result:
+        captures.place_cameras(scene, folder, _json(job.folder / result["cameras"]))
+    elif result.get("scale_source") == "head fit":
+        metres = float(result["metres_per_unit"])
+        captures.set_fitted_scale(scene, folder, metres)
+        scaled = Matrix.Scale(metres, 4)
+    rig = _add_head(job, result, f"{folder.name} Head", scaled)
+    if "albedo" in result:
+        with np.load(job.folder / result["albedo"], allow_pickle=False) as file:
+            residual.set_albedo(rig.mesh, file["vertices"])
+    if "overlay" in result:
+        picture = bpy.data.images.load(str(job.folder / result["overlay"]))
+        picture.name = f"{rig.mesh.name} Overlay"
+        picture.pack()  # the job's folder may go
+        residual.set_report(rig.mesh, residual.report_of(rig.mesh) | {"overlay": picture.name})
+    scene.maquette.head = rig.mesh
 
 
 def _add_head(job, result: dict, name: str, moved: Matrix) -> Rig:
@@ -106,21 +118,30 @@ def _add_head(job, result: dict, name: str, moved: Matrix) -> Rig:
     bpy.context.view_layer.update()
     report = _summary(_json(job.folder / result["report"])) | {"scan": job.context.get("scan", "")}
     if values is not None and len(values) == len(rig.mesh.data.vertices):
-        report["limit"] = residual.set_residual(rig.mesh, values)
+        head = [model.regions[name] for name in ("face", "scalp") if name in model.regions]
+        judged = np.concatenate(head) if head else np.arange(len(values))
+        report["limit"] = residual.set_residual(rig.mesh, values, judged)
     residual.set_report(rig.mesh, report)
     return rig
 
 
 def _summary(report: dict) -> dict:
-    """What the panel shows of a report: units, and millimetres by region in the first table that there is."""
-    kept = {key: report[key] for key in ("unit", "metres_per_unit", "unit_source", "seconds") if key in report}
-    for table in ("scan_to_head_mm", "head_to_scan_mm", "landmark_error_px", "landmark_error_mm"):
-        values = report.get(table)
-        if isinstance(values, dict) and "mean" in values:
-            regions = {"all": values} | values.get("regions", {})
-            kept |= {"measure": table, "rows": {n: [row.get(k) for k in NUMBERS] for n, row in regions.items()}}
-            break
+    """What the panel shows of a report: the unit, and a table of a scan's millimetres or a photograph's pixels."""
+    kept = {key: report[key] for key in ("unit", "metres_per_unit", "unit_source") if key in report}
+    if isinstance(table := report.get("scan_to_head_mm"), dict):
+        regions = {"all": table} | table.get("regions", {})
+        rows = {name: [row.get(key) for key in ("mean", "median", "p90")] for name, row in regions.items()}
+        kept |= {"title": "Millimetres, scan to head", "columns": ["mean", "median", "90 %"], "rows": rows}
+    elif isinstance(views := report.get("views"), dict):
+        rows = {name: [view.get(key) for key in ("landmark_px", "outline_px")] for name, view in views.items()}
+        rows = {"mean": [_mean(column) for column in zip(*rows.values(), strict=True)]} | rows
+        kept |= {"title": "Pixels off", "columns": ["landmarks", "outline"], "rows": rows}
     return kept
+
+
+def _mean(values) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
 
 
 def _json(path: Path) -> dict:

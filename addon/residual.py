@@ -1,4 +1,4 @@
-"""How far a fitted head is from its scan, as colours on the head and as numbers for the panel."""
+"""What a fit found out about a head, as colours on it (residuals, skin) and as numbers for the panel."""
 
 import json
 
@@ -10,24 +10,35 @@ from . import versions
 RESIDUAL = "residual"
 """Float attribute of the mesh, metres along the normal: above zero where the scan lies outside the head. Zero, and
 grey in colour, where the scan has nothing."""
-COLOUR = "residual colour"
+COLOUR, ALBEDO = "residual colour", "albedo"
+LAYERS = {"residual": COLOUR, "albedo": ALBEDO}
+"""What a fitted head may be coloured by → colour attribute of its mesh."""
+LAYER = "maquette_layer"
+"""Custom property of the materials that show them."""
 REPORT = "maquette_fit"
 """Custom property of the mesh, JSON: what the panel shows of the fit's report."""
-ROLE = "residual"
 COVERS = "maquette_covers"
 """Custom property of the mesh: the scan that was hidden to show the colours."""
 LIMITS = (0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0)
 """Millimetres at which the colours may end."""
-STOPS = ((0.16, 0.25, 0.75), (0.15, 0.65, 0.85), (0.25, 0.72, 0.35), (0.93, 0.78, 0.2), (0.82, 0.17, 0.15))
+STOPS = ((0.2, 0.33, 0.95), (0.3, 0.78, 0.95), (0.5, 0.86, 0.5), (0.98, 0.85, 0.3), (0.95, 0.25, 0.2))
 """sRGB, evenly from the scan deep inside the head to far outside of it."""
 NOTHING = (0.3, 0.3, 0.3)
 
 
-def set_residual(mesh: bpy.types.Object, residual: np.ndarray) -> float:
-    """Give a mesh its residuals (V,), metres, NaN where there are none, as an attribute and as colours; returns the
-    millimetres at which the colours end."""
+def set_residual(mesh: bpy.types.Object, residual: np.ndarray, judged: np.ndarray) -> float:
+    """Give a mesh its residuals as an attribute and as colours.
+
+    Args:
+        mesh: with V vertices.
+        residual: (V,) metres, NaN where there are none.
+        judged: (K,) vertices that the colours are for: a head's, say, whatever its shoulders are like.
+
+    Returns:
+        The millimetres at which the colours end.
+    """
     known = np.isfinite(residual)
-    limit = colour_limit(residual[known])
+    limit = colour_limit(residual[judged][known[judged]])
     _attribute(mesh.data, RESIDUAL, "FLOAT").data.foreach_set("value", np.where(known, residual, 0).astype(np.float32))
     colours = np.ones((len(residual), 4), np.float32)
     colours[:, :3] = np.where(known[:, None], colour_of(np.where(known, residual, 0) * 1000 / limit), NOTHING)
@@ -37,6 +48,14 @@ def set_residual(mesh: bpy.types.Object, residual: np.ndarray) -> float:
     mesh.data.color_attributes.active_color = mesh.data.color_attributes[COLOUR]
     mesh.data.update()
     return limit
+
+
+def set_albedo(mesh: bpy.types.Object, colours: np.ndarray) -> None:
+    """Give a mesh the colours (V, 3) of its skin, linear Rec. 709, as a colour attribute."""
+    values = np.ones((len(colours), 4), np.float32)
+    values[:, :3] = colours
+    _attribute(mesh.data, ALBEDO, "FLOAT_COLOR").data.foreach_set("color", values.ravel())
+    mesh.data.update()
 
 
 def colour_limit(residual: np.ndarray) -> float:
@@ -64,33 +83,37 @@ def report_of(mesh: bpy.types.Object) -> dict | None:
     return report if isinstance(report, dict) else None
 
 
-def has_residual(mesh: bpy.types.Object) -> bool:
-    return RESIDUAL in mesh.data.attributes and COLOUR in mesh.data.attributes
+def layers_of(mesh: bpy.types.Object) -> list[str]:
+    """The layers of colours that a fitted head has: of LAYERS."""
+    return [layer for layer, name in LAYERS.items() if name in mesh.data.attributes]
 
 
-def is_shown(mesh: bpy.types.Object) -> bool:
-    """Its colours are, in place of its materials."""
-    return any(slot.link == "OBJECT" and _is_ours(slot.material) for slot in mesh.material_slots)
+def shown_layer(mesh: bpy.types.Object) -> str:
+    """The layer that is shown in place of the head's materials; "" for none."""
+    for slot in mesh.material_slots:
+        if slot.link == "OBJECT" and slot.material is not None and slot.material.get(LAYER) in LAYERS:
+            return slot.material[LAYER]
+    return ""
 
 
-def show_residual(context: bpy.types.Context, mesh: bpy.types.Object, shown: bool) -> None:
-    """Show a fitted head in the colours of its residuals, without the scan that lies on it; or as it was before."""
-    if shown == is_shown(mesh):
-        return
+def show_layer(context: bpy.types.Context, mesh: bpy.types.Object, layer: str) -> None:
+    """Show a head in a layer of colours, its residuals without the scan that lies on it; "" as it was before."""
     for slot in mesh.material_slots:
         # An object's own material goes before its mesh's, which stays what it is.
         slot.link = "OBJECT"
-        slot.material = _material() if shown else None
-        if not shown:
+        slot.material = _material(layer) if layer else None
+        if not layer:
             slot.link = "DATA"
-    if shown:
-        mesh.data.color_attributes.active_color = mesh.data.color_attributes[COLOUR]
-    _cover_scan(context, mesh, shown)
-    _solid_colours(context, shown)
+    if layer:
+        mesh.data.color_attributes.active_color = mesh.data.color_attributes[LAYERS[layer]]
+    _cover_scan(context, mesh, layer == "residual")
+    _solid_colours(context, bool(layer))
 
 
 def _cover_scan(context: bpy.types.Context, mesh: bpy.types.Object, shown: bool) -> None:
     if shown:
+        if COVERS in mesh:
+            return
         scan = context.view_layer.objects.get((report_of(mesh) or {}).get("scan", ""))
         if scan is not None and scan is not mesh and not scan.hide_get():
             scan.hide_set(True)
@@ -127,22 +150,18 @@ def _linear(colour: np.ndarray) -> np.ndarray:
     return np.where(colour <= 0.04045, colour / 12.92, ((colour + 0.055) / 1.055) ** 2.4)
 
 
-def _is_ours(material: bpy.types.Material | None) -> bool:
-    return material is not None and material.get("maquette_role") == ROLE
-
-
-def _material() -> bpy.types.Material:
+def _material(layer: str) -> bpy.types.Material:
     """The colours as they are, shaded a little so that the face can be told."""
     for material in bpy.data.materials:
-        if _is_ours(material) and not material.library:
+        if material.get(LAYER) == layer and not material.library:
             return material
-    material = bpy.data.materials.new("Fit Residual")
-    material["maquette_role"] = ROLE
+    material = bpy.data.materials.new(f"Fit {layer.title()}")
+    material[LAYER] = layer
     tree = versions.use_nodes(material)
     attribute, surface, output = (
         tree.nodes.new(f"ShaderNode{kind}") for kind in ("Attribute", "BsdfDiffuse", "OutputMaterial")
     )
-    attribute.attribute_name = COLOUR
+    attribute.attribute_name = LAYERS[layer]
     attribute.location, surface.location, output.location = (-400, 0), (-200, 0), (0, 0)
     tree.links.new(attribute.outputs["Color"], surface.inputs["Color"])
     tree.links.new(surface.outputs["BSDF"], output.inputs["Surface"])

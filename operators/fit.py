@@ -1,4 +1,4 @@
-"""Fit Head to Scan, Fit Head to Photos, and Show Residual."""
+"""Fit Head to Scan, Fit Head to Photos, and what a fit has to show."""
 
 import bpy
 
@@ -108,24 +108,67 @@ class MAQUETTE_OT_fit_head_to_photos(bpy.types.Operator):
         return {"FINISHED"}
 
 
-class MAQUETTE_OT_show_residual(bpy.types.Operator):
-    bl_idname = "maquette.show_residual"
-    bl_label = "Show Residual"
-    bl_description = "Colour the fitted head by how far the scan lies off it, and hide the scan meanwhile"
+class MAQUETTE_OT_show_fit(bpy.types.Operator):
+    bl_idname = "maquette.show_fit"
+    bl_label = "Show Fit"
     bl_options = {"REGISTER", "UNDO"}
+
+    layer: bpy.props.EnumProperty(
+        name="Layer",
+        items=[
+            ("residual", "Residual", "Colour the head by how far the scan lies off it, and hide the scan meanwhile"),
+            ("albedo", "Skin", "Colour the head as its skin is in the photographs, without their light"),
+        ],
+        options={"SKIP_SAVE"},
+    )
+
+    @classmethod
+    def description(cls, context, properties):
+        return properties.bl_rna.properties["layer"].enum_items[properties.layer].description
 
     @classmethod
     def poll(cls, context):
         rig = current_rig(context)
-        if rig is None or not residual.has_residual(rig.mesh):
-            cls.poll_message_set("Select a head that was fitted to a scan")
+        if rig is None or not residual.layers_of(rig.mesh):
+            cls.poll_message_set("Select a head that was fitted")
             return False
         return True
 
     def execute(self, context):
         mesh = current_rig(context).mesh
-        residual.show_residual(context, mesh, not residual.is_shown(mesh))
+        if self.layer not in residual.layers_of(mesh):
+            self.report({"ERROR"}, "This head was fitted without that.")
+            return {"CANCELLED"}
+        residual.show_layer(context, mesh, "" if residual.shown_layer(mesh) == self.layer else self.layer)
         return {"FINISHED"}
 
 
-classes = (MAQUETTE_OT_fit_head_to_scan, MAQUETTE_OT_fit_head_to_photos, MAQUETTE_OT_show_residual)
+class MAQUETTE_OT_show_fit_overlay(bpy.types.Operator):
+    """Show the fitted head over the photographs, in a window of its own"""
+
+    bl_idname = "maquette.show_fit_overlay"
+    bl_label = "Show over Photographs"
+    bl_options = {"REGISTER"}
+
+    @classmethod
+    def poll(cls, context):
+        rig = current_rig(context)
+        if rig is None or (residual.report_of(rig.mesh) or {}).get("overlay", "") not in bpy.data.images:
+            cls.poll_message_set("Select a head that was fitted to photographs")
+            return False
+        return context.window is not None
+
+    def execute(self, context):
+        bpy.ops.wm.window_new()
+        area = context.window_manager.windows[-1].screen.areas[0]
+        area.type = "IMAGE_EDITOR"
+        area.spaces.active.image = bpy.data.images[residual.report_of(current_rig(context).mesh)["overlay"]]
+        return {"FINISHED"}
+
+
+classes = (
+    MAQUETTE_OT_fit_head_to_scan,
+    MAQUETTE_OT_fit_head_to_photos,
+    MAQUETTE_OT_show_fit,
+    MAQUETTE_OT_show_fit_overlay,
+)

@@ -15,12 +15,7 @@ from ..backend.errors import MaquetteError
 from ..operators.hair import without_capture
 
 REGIONS = {"all": "Whole head", "left_ear": "Left ear", "right_ear": "Right ear"}
-MEASURES = {
-    "scan_to_head_mm": "Millimetres, scan to head",
-    "head_to_scan_mm": "Millimetres, head to scan",
-    "landmark_error_mm": "Millimetres, landmarks",
-    "landmark_error_px": "Pixels, landmarks",
-}
+MOST_ROWS = 16
 SWATCHES = 9
 _icons: bpy.utils.previews.ImagePreviewCollection | None = None
 
@@ -153,9 +148,18 @@ class MAQUETTE_PT_fit_result(_FitPanel, bpy.types.Panel):
         mesh, layout = current_rig(context).mesh, self.layout
         report = residual.report_of(mesh)
         layout.label(text=mesh.name, icon="USER")
-        if residual.has_residual(mesh):
-            layout.operator("maquette.show_residual", icon="COLOR", depress=residual.is_shown(mesh))
+        shown, layers = residual.shown_layer(mesh), residual.layers_of(mesh)
+        if "residual" in layers:
+            button = layout.operator(
+                "maquette.show_fit", text="Show Residual", icon="COLOR", depress=shown == "residual"
+            )
+            button.layer = "residual"
             _draw_legend(layout, float(report.get("limit", 1.0)))
+        if "albedo" in layers:
+            button = layout.operator("maquette.show_fit", text="Show Skin", icon="COLOR", depress=shown == "albedo")
+            button.layer = "albedo"
+        if "overlay" in report:
+            layout.operator("maquette.show_fit_overlay", icon="IMAGE_DATA")
         _draw_table(layout, report)
         metres = report.get("metres_per_unit")
         if isinstance(metres, (int, float)) and report.get("scan"):
@@ -189,16 +193,20 @@ def _draw_legend(layout, limit: float) -> None:
     row.alignment = "CENTER"
     for k in range(SWATCHES):
         row.label(text="", icon_value=_swatch(k))
-    row = column.row()
-    for text, place in ((f"-{limit:g} mm", "LEFT"), ("0", "CENTER"), (f"+{limit:g} mm", "RIGHT")):
-        part = row.row()
-        part.alignment = place
-        part.label(text=text)
-    row = column.row()
-    row.active = False
-    for text, place in (("scan inside", "LEFT"), ("scan outside", "RIGHT")):
-        part = row.row()
-        part.alignment = place
+    _thirds(column, f"-{limit:g} mm", "0", f"+{limit:g} mm")
+    _thirds(column, "scan inside", "", "scan outside", active=False)
+
+
+def _thirds(layout, left: str, middle: str, right: str, active: bool = True) -> None:
+    row = layout.row()
+    row.active = active
+    split = row.split(factor=1 / 3)
+    parts = [(split, left, "LEFT")]
+    rest = split.split(factor=1 / 2)
+    parts += [(rest, middle, "CENTER"), (rest, right, "RIGHT")]
+    for place, text, alignment in parts:
+        part = place.row()
+        part.alignment = alignment
         part.label(text=text)
 
 
@@ -206,10 +214,10 @@ def _draw_table(layout, report: dict) -> None:
     rows = report.get("rows")
     if not rows:
         return
-    layout.label(text=MEASURES.get(report.get("measure"), ""))
+    layout.label(text=report.get("title", ""))
     box = layout.box().column(align=True)
-    _row(box, "", "mean", "median", "90 %", active=False)
-    for name, values in rows.items():
+    _row(box, "", *report.get("columns", ()), active=False)
+    for name, values in list(rows.items())[:MOST_ROWS]:
         cells = [f"{value:.2f}" if isinstance(value, (int, float)) else "" for value in values]
         _row(box, REGIONS.get(name, name.replace("_", " ").capitalize()), *cells)
 
@@ -243,8 +251,8 @@ classes = (
     MAQUETTE_PT_fit_scan,
     MAQUETTE_PT_fit_landmarks,
     MAQUETTE_PT_fit_photos,
-    MAQUETTE_PT_fit_more,
     MAQUETTE_PT_fit_result,
+    MAQUETTE_PT_fit_more,
 )
 
 

@@ -150,7 +150,7 @@ def test_operators_say_why_they_are_grey(maquette, scan):
 LEVEL = Matrix.Rotation(1.4, 4, "X")
 
 
-def capture_at(folder, *, poses=True, distortion=()):
+def capture_at(folder, *, poses=True, distortion=(), unit=1.0):
     image = bpy.data.images.new("view", 32, 24)
     (folder / "images").mkdir(parents=True)
     frames = []
@@ -160,7 +160,8 @@ def capture_at(folder, *, poses=True, distortion=()):
         frames.append({"file_path": f"images/{k}.png"})
         if poses:
             frames[-1]["transform_matrix"] = np.array(Matrix.Translation((0.1 * k, -1, 0)) @ LEVEL).tolist()
-    camera = {"fl_x": 30.0, "fl_y": 31.0, "cx": 15.0, "cy": 13.0, "w": 32, "h": 24, "metres_per_unit": 1.0}
+    camera = {"fl_x": 30.0, "fl_y": 31.0, "cx": 15.0, "cy": 13.0, "w": 32, "h": 24}
+    camera |= {} if unit is None else {"metres_per_unit": unit}
     camera |= dict(zip(("k1", "k2", "p1", "p2", "k3"), distortion))
     (folder / "transforms.json").write_text(json.dumps(camera | {"frames": frames}))
     return folder
