@@ -6,12 +6,13 @@ from pathlib import Path
 
 import bpy
 
-from ..backend.contract import RenderGroundTruth
+from ..backend.contract import RenderGroundTruth, Request, UndistortPhotographs
 from ..backend.errors import CaptureError, MaquetteError
 from ..backend.protocol import Reporter
 from ..backend.worker import run_job
 from . import job_places
 from .cameras import camera_from_object, camera_of_capture, set_resolution
+from .captures import straighten
 from .ground_truth.render import Subject, render_ground_truth
 
 
@@ -20,7 +21,14 @@ def main(folder: str, detached: bool) -> None:
     sys.exit(run_job(Path(folder), detached, serve=serve))
 
 
-def serve(request: RenderGroundTruth, reporter: Reporter) -> dict:
+def serve(request: Request, reporter: Reporter) -> dict:
+    """Do what is asked. Raises MaquetteError, Cancelled."""
+    if isinstance(request, UndistortPhotographs):
+        return {"capture": str(request.capture), "copies": straighten(request.capture, reporter)}
+    return ground_truth(request, reporter)
+
+
+def ground_truth(request: RenderGroundTruth, reporter: Reporter) -> dict:
     """Render ground truth of objects in the open file. Raises CaptureError, Cancelled."""
     scene = bpy.context.scene
     hair = [_object(name) for name in json.loads(request.hair)]

@@ -1,8 +1,5 @@
 """A capture in the scene: its cameras as Blender's cameras, each with its photograph behind it."""
 
-import contextlib
-import glob
-import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -13,8 +10,10 @@ import numpy as np
 from mathutils import Matrix
 
 from ..backend.errors import CaptureError
-from ..backend.formats.capture import Camera, Capture, View, read_capture
-from ..backend.formats.undistortion import sample, sampling_positions, undistorted_camera
+from ..backend.formats.capture import Capture, read_capture
+from ..backend.formats.undistortion import undistorted_camera
+from ..backend.protocol import Reporter
+from . import photographs
 from .cameras import add_camera, camera_of_capture, set_resolution
 
 CAMERA_ROLE, CAPTURE_ROLE = "camera", "capture"
@@ -24,11 +23,8 @@ a unit of it has in the scene."""
 VIEW, LENS = "maquette_view", "maquette_lens"
 """Custom properties of a capture's camera: its view's name, and, as JSON, the lens of a distorted photograph."""
 LENS_VALUES = ("width", "height", "fx", "fy", "cx", "cy", "distortion")
-UNDISTORTED = "undistorted"
-"""Folder in the capture for the pinhole copies of its photographs; Blender's cameras have no distortion."""
 LINED_UP = 0.3
 """Metres between cameras of which nobody knows where they stood."""
-_DIGITS = 12
 
 
 @dataclass(frozen=True)
@@ -40,16 +36,22 @@ class OpenedCapture:
         cameras: in the capture's order.
         scale_source: where its metres come from; "unknown" where its unit may be anything.
         warnings: sentences about views that could not be shown in full.
+        pending: names of the views whose photographs are still to be undistorted.
     """
 
     collection: bpy.types.Collection
     cameras: list[bpy.types.Object]
     scale_source: str
     warnings: list[str]
+    pending: list[str]
 
 
 def open_capture(
-    context: bpy.types.Context, folder: Path, tick: Callable[[int, int], None] = lambda done, total: None
+    context: bpy.types.Context,
+    folder: Path,
+    tick: Callable[[int, int], None] = lambda done, total: None,
+    *,
+    later: bool = False,
 ) -> OpenedCapture:
     """Bring a capture's cameras into the scene and make it the scene's capture. The caller pushes the undo step.
 
@@ -57,7 +59,8 @@ def open_capture(
     gave it in this scene, and as if it were in metres before that. The scene's resolution becomes that of the first
     photograph, because a camera of a capture means a picture of a size.
 
-    ``tick`` is called with the views done and the views in all: undistorting a large photograph takes seconds, once.
+    Undistorting a large photograph takes seconds, once. ``tick`` is called with the views done and the views in all;
+    with ``later``, the caller sees to it that ``straighten`` and ``show_straightened`` are called instead.
 
     Where the file does not tell where any camera stood, they are lined up, each with its photograph, until a head is
     fitted to it.
@@ -70,16 +73,20 @@ def open_capture(
         capture = capture.in_metres(metres_per_unit, "head fit")
     cameras = [undistorted_camera(view.camera) for view in capture.views]
     collection = _collection(context, capture.folder)
-    things, warnings = [], []
+    things, warnings, pending = [], [], []
     for view, camera in zip(capture.views, cameras, strict=True):
         thing = add_camera(view.name, camera, collection)
         thing["maquette_role"], thing[VIEW] = CAMERA_ROLE, view.name
         if view.camera.distortion:
             thing[LENS] = json.dumps({key: getattr(view.camera, key) for key in LENS_VALUES})
         thing.data.display_size = 0.05
-        warning = _show_photograph(thing, view, camera, capture.folder)
-        if warning:
-            warnings.append(warning)
+        try:
+            if later and not photographs.is_ready(view, capture.folder):
+                pending.append(view.name)
+            else:
+                photographs.show(thing, photographs.image_of(view, camera, capture.folder))
+        except (OSError, RuntimeError):
+            warnings.append(photographs.unreadable(view))
         things.append(thing)
         tick(len(things), len(cameras))
     set_resolution(context.scene, cameras[0])
@@ -89,7 +96,38 @@ def open_capture(
         collection[SCALE] = capture.metres_per_unit or 1.0
     context.scene.maquette.capture = str(capture.folder)
     scale_source = "unknown" if capture.metres_per_unit is None else capture.scale_source
-    return OpenedCapture(collection, things, scale_source, warnings)
+    return OpenedCapture(collection, things, scale_source, warnings, pending)
+
+
+def straighten(folder: Path, reporter: Reporter) -> int:
+    """Undistort the photographs of a capture for which that was not done yet; returns how many those were.
+
+    Raises CaptureError, Cancelled; the copies that are ready then stay.
+    """
+    capture = _read(folder)
+    waiting = [view for view in capture.views if not photographs.is_ready(view, capture.folder)]
+    reporter.stage("Undistorting photographs", len(waiting))
+    for number, view in enumerate(waiting):
+        try:
+            image = photographs.image_of(view, undistorted_camera(view.camera), capture.folder)
+            bpy.data.images.remove(image)
+            if not photographs.is_ready(view, capture.folder):
+                raise CaptureError(
+                    f"The copy of {view.image.name} cannot be written in {capture.folder}; make room there."
+                )
+        except (OSError, RuntimeError):
+            reporter.warning(photographs.unreadable(view))
+        reporter.step(number + 1)
+    return len(waiting)
+
+
+def show_straightened(scene: bpy.types.Scene, folder: Path) -> None:
+    """Put the undistorted photographs of a capture behind those of its cameras that have none yet."""
+    views = {view.name: view for view in _read(folder).views}
+    for thing in _cameras_of(scene, folder):
+        view = views.get(thing.get(VIEW))
+        if view is not None and not thing.data.background_images and photographs.is_ready(view, Path(folder)):
+            photographs.show(thing, photographs.image_of(view, undistorted_camera(view.camera), Path(folder)))
 
 
 def place_cameras(scene: bpy.types.Scene, folder: Path, poses: dict[str, list]) -> None:
@@ -98,9 +136,15 @@ def place_cameras(scene: bpy.types.Scene, folder: Path, poses: dict[str, list]) 
     Args:
         poses: view → camera-to-world (4, 4), metres, OpenGL axes.
     """
-    for thing in capture_cameras(scene):
-        if any(Path(c.get(FOLDER, "")) == folder for c in thing.users_collection) and thing.get(VIEW) in poses:
+    for thing in _cameras_of(scene, folder):
+        if thing.get(VIEW) in poses:
             thing.matrix_world = Matrix(poses[thing[VIEW]])
+
+
+def _cameras_of(scene: bpy.types.Scene, folder: Path) -> list[bpy.types.Object]:
+    """The cameras in a scene of the capture of a folder."""
+    things = capture_cameras(scene)
+    return [thing for thing in things if any(Path(c.get(FOLDER, "")) == folder for c in thing.users_collection)]
 
 
 def _read(folder: Path) -> Capture:
@@ -169,69 +213,3 @@ def _collection(context: bpy.types.Context, folder: Path) -> bpy.types.Collectio
     collection["maquette_role"], collection[FOLDER] = CAPTURE_ROLE, str(folder)
     context.scene.collection.children.link(collection)
     return collection
-
-
-def _show_photograph(thing: bpy.types.Object, view: View, camera: Camera, folder: Path) -> str:
-    """Put a view's photograph behind its camera; a sentence where that cannot be done."""
-    try:
-        if view.camera.distortion:
-            image = _undistorted_copy(view, camera, folder)
-        else:
-            image = bpy.data.images.load(str(view.image), check_existing=True)
-    except (OSError, RuntimeError):
-        return f"The photograph {view.image.name} cannot be read."
-    thing.data.show_background_images = True
-    background = thing.data.background_images.new()
-    background.image = image
-    background.alpha = 1.0
-    background.display_depth = "BACK"
-    background.frame_method = "STRETCH"
-    return ""
-
-
-def _undistorted_copy(view: View, camera: Camera, folder: Path) -> bpy.types.Image:
-    """The pinhole picture of a photograph, kept in the capture; packed into the file where that cannot be written.
-
-    Its name tells the lens and the photograph that it was made of, so that one of another solution is never taken.
-    """
-    path = folder / UNDISTORTED / f"{view.name}.{_origin(view)}.png"
-    if path.is_file():
-        with contextlib.suppress(RuntimeError):
-            return bpy.data.images.load(str(path), check_existing=True)
-    image = bpy.data.images.load(str(view.image))
-    try:
-        width, height = image.size
-        if not width:
-            raise RuntimeError(f"{view.image} has no pixels")
-        pixels = np.empty((height, width, 4), np.float32)
-        image.pixels.foreach_get(pixels.ravel())
-        colours = image.colorspace_settings.name
-    finally:
-        # Nothing shows it, and a capture of photographs would fill the memory with them.
-        bpy.data.images.remove(image)
-    # Blender's rows go upwards; a picture of another size than its camera says is sampled in its own pixels.
-    x, y = sampling_positions(view.camera, camera)
-    x, y = x * (width / view.camera.width), y * (height / view.camera.height)
-    straight = sample(pixels[::-1], x, y)[::-1].astype(np.float32)
-    copy = bpy.data.images.new(f"{view.name} undistorted", camera.width, camera.height, alpha=False)
-    copy.colorspace_settings.name = colours
-    copy.pixels.foreach_set(np.ascontiguousarray(straight).ravel())
-    copy.file_format = "PNG"
-    try:
-        path.parent.mkdir(exist_ok=True)
-        copy.filepath_raw = str(path)
-        copy.save()
-        for older in path.parent.glob(f"{glob.escape(view.name)}.{'?' * _DIGITS}.png"):
-            if older != path:
-                older.unlink()
-    except (OSError, RuntimeError):
-        copy.pack()
-    return copy
-
-
-def _origin(view: View) -> str:
-    """What an undistorted copy depends on, as some digits: the lens, and the photograph's size and time."""
-    lens, file = view.camera, view.image.stat()
-    values = (lens.width, lens.height, lens.fx, lens.fy, lens.cx, lens.cy, tuple(lens.distortion))
-    told = repr(tuple(map(repr, values)) + (file.st_size, file.st_mtime_ns))
-    return hashlib.sha256(told.encode()).hexdigest()[:_DIGITS]

@@ -72,12 +72,14 @@ def python(kind: str, ask: bool = True) -> str:
 
 
 def command(record: JobRecord) -> list[str]:
-    """What to run for a job: the backend, or this Blender without a window on the copy of the file in its folder."""
+    """What to run for a job: the backend, or this Blender without a window, on the copy of the file in its folder where
+    there is one."""
     if record.kind not in BLENDER_REQUESTS:
         return backend_command(record)
     module = f"{EXTENSION}.addon.blender_job"
     start = f"import importlib; importlib.import_module({module!r}).main({str(record.folder)!r}, {record.detached})"
-    return [record.python, "--background", str(record.folder / SCENE_FILE), "--python-expr", start]
+    scene = record.folder / SCENE_FILE
+    return [record.python, "--background", *[str(scene)] * scene.exists(), "--python-expr", start]
 
 
 def base_python() -> Path:

@@ -268,6 +268,14 @@ class RenderGroundTruth(Request):
     surface: bool = setting("Write the outer surface of head and hair; needs the backend.", True)
 
 
+@dataclass(frozen=True)
+class UndistortPhotographs(Request):
+    """The pinhole copies of a capture's distorted photographs, which Blender shows behind its cameras."""
+
+    kind = "undistort-photographs"
+    capture: Path = setting("Folder of the capture.", positional=True)
+
+
 REQUESTS: dict[str, type[Request]] = {
     request.kind: request
     for request in (
@@ -276,7 +284,9 @@ REQUESTS: dict[str, type[Request]] = {
     )
 }  # fmt: skip
 
-BLENDER_REQUESTS: dict[str, type[Request]] = {RenderGroundTruth.kind: RenderGroundTruth}
+BLENDER_REQUESTS: dict[str, type[Request]] = {
+    request.kind: request for request in (RenderGroundTruth, UndistortPhotographs)
+}
 """Requests that a Blender without a window answers, as a job like any other, rather than the backend."""
 
 

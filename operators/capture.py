@@ -4,23 +4,40 @@ from pathlib import Path
 
 import bpy
 
-from ..addon.captures import capture_cameras, look_through, open_capture
+from ..addon import jobs
+from ..addon.captures import capture_cameras, look_through, open_capture, show_straightened
+from ..backend import contract
+from ..backend.contract import UndistortPhotographs
 from ..backend.errors import MaquetteError
 
 SAMPLE_CAPTURE = Path(__file__).resolve().parents[1] / "assets" / "sample_capture"
 
 
 def open_and_report(operator: bpy.types.Operator, context: bpy.types.Context, folder: Path) -> set[str]:
-    """Open a capture for an operator, and say what came of it."""
+    """Open a capture for an operator, and say what came of it.
+
+    Photographs that have to be undistorted first come behind their cameras when a second Blender has done that.
+    """
     windows = context.window_manager
     windows.progress_begin(0, 100)
     try:
-        opened = open_capture(context, folder, lambda done, total: windows.progress_update(100 * done / total))
+        # Without a window there is nobody to keep waiting, and under bpy no program to start.
+        opened = open_capture(
+            context,
+            folder,
+            lambda done, total: windows.progress_update(100 * done / total),
+            later=not bpy.app.background,
+        )
     except MaquetteError as error:
         operator.report({"ERROR"}, str(error))
         return {"CANCELLED"}
     finally:
         windows.progress_end()
+    if opened.pending:
+        try:
+            _undistort(Path(context.scene.maquette.capture))
+        except MaquetteError as error:
+            opened.warnings.append(f"The photographs are not shown, because they cannot be undistorted: {error}")
     if opened.warnings:
         more = f" ({len(opened.warnings)} such)" if len(opened.warnings) > 1 else ""
         operator.report({"WARNING"}, opened.warnings[0] + more)
@@ -29,8 +46,23 @@ def open_and_report(operator: bpy.types.Operator, context: bpy.types.Context, fo
         "head fit": "; its size is assumed, from a head fitted to it",
         "assumed": "; its scale is assumed, so its metres may not be real",
     }.get(opened.scale_source, "")
-    operator.report({"INFO"}, f"{len(opened.cameras)} views of {folder.name}{scale}")
+    waiting = f"; {len(opened.pending)} photographs are being undistorted, see Jobs" if opened.pending else ""
+    operator.report({"INFO"}, f"{len(opened.cameras)} views of {folder.name}{waiting}{scale}")
     return {"FINISHED"}
+
+
+def _undistort(folder: Path) -> None:
+    """Begin the job, unless it is under way already. Raises MaquetteError."""
+    request = UndistortPhotographs(capture=folder)
+    asked = contract.encode(request)
+    if not any(job.request == asked and job.state.active for job in jobs.all_jobs()):
+        jobs.submit(request, title=f"Photographs of {folder.name}")
+
+
+@jobs.on_result(UndistortPhotographs.kind)
+def undistorted(job, result):
+    """The photographs come behind their cameras, where the capture is still in the scene."""
+    show_straightened(bpy.context.scene, Path(result["capture"]))
 
 
 class MAQUETTE_OT_open_capture(bpy.types.Operator):

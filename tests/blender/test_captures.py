@@ -113,6 +113,39 @@ def test_a_distorted_photograph_gets_a_straight_copy(maquette, formats, tmp_path
     assert not [picture for picture in bpy.data.images if "undistorted" not in picture.filepath]
 
 
+def test_photographs_are_undistorted_while_the_artist_goes_on(maquette, maquette_part, formats, tmp_path):
+    """What the operator, the second Blender and the result's handler do, one after another."""
+    folder, lens = tmp_path / "c", (-0.1, 0.01, 0.0, 0.0, 0.0)
+    write(formats, folder, distortion=lens)
+    captures, protocol = maquette_part("addon.captures"), maquette_part("backend.protocol")
+    contract, job = maquette_part("backend.contract"), maquette_part("addon.blender_job")
+    opened = captures.open_capture(bpy.context, folder, later=True)
+    assert opened.pending == ["view0", "view1", "view2"] and not opened.warnings
+    assert not any(thing.data.background_images for thing in cameras()) and not (folder / "undistorted").exists()
+    # Stopped after the first, whose copy is of use all the same.
+    stopped = protocol.SilentReporter(tmp_path / "job")
+    step = stopped.step
+
+    def cancel(n=None):
+        stopped.cancelled.set()
+        step(n)
+
+    stopped.step = cancel
+    request = contract.decode({"kind": "undistort-photographs", "capture": str(folder)})
+    with pytest.raises(maquette_part("backend.errors").Cancelled):
+        job.serve(request, stopped)
+    assert len(copies(folder)) == 1
+    assert captures.open_capture(bpy.context, folder, later=True).pending == ["view1", "view2"]
+    result = job.serve(request, protocol.SilentReporter(tmp_path / "job"))
+    assert result == {"capture": str(folder), "copies": 2}
+    maquette_part("operators.capture").undistorted(None, result)
+    shown = [Path(thing.data.background_images[0].image.filepath).name for thing in cameras()]
+    assert sorted(shown) == sorted(copies(folder)) and [name[:5] for name in shown] == ["view0", "view1", "view2"]
+    # Again, or where the artist has removed the cameras, nothing is added.
+    maquette_part("operators.capture").undistorted(None, result)
+    assert [len(thing.data.background_images) for thing in cameras()] == [1, 1, 1]
+
+
 def copies(folder):
     return {path.name: path.stat().st_mtime_ns for path in (folder / "undistorted").iterdir()}
 
