@@ -7,23 +7,29 @@ from bpy_extras.io_utils import ExportHelper, ImportHelper
 
 from ..addon import flame_arkit
 from ..addon.flame_animation import keyframe, sampled
+from ..addon.flame_export import SUFFIXES as EXPORT_SUFFIXES
+from ..addon.flame_export import export_animation
 from ..addon.flame_rig import current_rig
 from ..backend.errors import MaquetteError
 from ..backend.formats.arkit import NAMES, read_table
 from ..backend.formats.arkit_csv import read_arkit_csv
 from ..backend.formats.arkit_motion import carried_over
-from ..backend.formats.face_motion import read_face_motion, write_face_motion
+from ..backend.formats.face_motion import write_face_motion
+from ..backend.formats.face_motion_frames import SUFFIXES, read_motion
 from .flame import NeedsRig
 
 
 class MAQUETTE_OT_keyframe_face(NeedsRig, bpy.types.Operator, ImportHelper):
-    """Keyframe a recorded face: a FLAME tracker's .npz, or a .csv of Live Link Face or other ARKit weights"""
+    """Keyframe a recorded face: a FLAME tracker's file, or any of its files where it wrote one a frame; or a .csv of
+    Live Link Face or other ARKit weights"""
 
     bl_idname = "maquette.keyframe_face"
     bl_label = "Keyframe Face"
     bl_options = {"REGISTER", "UNDO"}
 
-    filter_glob: bpy.props.StringProperty(default="*.npz;*.csv", options={"HIDDEN"})
+    filter_glob: bpy.props.StringProperty(
+        default=";".join(f"*{suffix}" for suffix in (*SUFFIXES, ".csv")), options={"HIDDEN"}
+    )
     tracked_with: bpy.props.EnumProperty(
         name="Tracked With",
         description="Trackers' files name no model, and the same numbers are another face on another model",
@@ -63,7 +69,7 @@ class MAQUETTE_OT_keyframe_face(NeedsRig, bpy.types.Operator, ImportHelper):
                 left_out += [f"{missing.sum()} ARKit weights that the model cannot show"] if missing.any() else []
                 motion, same = recording.motion(table, rig.joints), True
             else:
-                motion = read_face_motion(path, self.fps)
+                motion = read_motion(path, self.fps)
                 same = motion.model_hash == rig.model_hash if motion.model_hash else same
                 if not same and self.other_table:
                     theirs = read_table(Path(bpy.path.abspath(self.other_table)))
@@ -106,6 +112,58 @@ class MAQUETTE_OT_save_face_motion(NeedsRig, bpy.types.Operator, ExportHelper):
         return {"FINISHED"}
 
 
+class MAQUETTE_OT_export_face_animation(NeedsRig, bpy.types.Operator, ExportHelper):
+    """Export the posed head frame by frame, with the hair on it, for other programs"""
+
+    bl_idname = "maquette.export_face_animation"
+    bl_label = "Export Animation"
+    bl_options = {"REGISTER"}
+
+    filename_ext = ".abc"
+    format: bpy.props.EnumProperty(
+        name="Format",
+        description="Kind of file",
+        items=[(".abc", "Alembic", "Points of every frame (.abc)"), (".usdc", "USD", "Points of every frame (.usdc)")],
+    )
+    first: bpy.props.IntProperty(name="Start Frame", description="First frame of the file", default=1)
+    last: bpy.props.IntProperty(name="End Frame", description="Last frame of the file", default=250)
+    filter_glob: bpy.props.StringProperty(
+        default=";".join(f"*{suffix}" for suffix in EXPORT_SUFFIXES), options={"HIDDEN"}
+    )
+
+    def invoke(self, context, event):
+        self.first, self.last = context.scene.frame_start, context.scene.frame_end
+        return super().invoke(context, event)
+
+    def check(self, context):
+        path = Path(self.filepath)
+        if path.suffix.lower() in EXPORT_SUFFIXES and path.suffix != self.format:
+            self.filepath = str(path.with_suffix(self.format))
+            return True
+        return False
+
+    def draw(self, context):
+        self.layout.use_property_split = True
+        self.layout.prop(self, "format")
+        self.layout.prop(self, "first")
+        self.layout.prop(self, "last")
+
+    def execute(self, context):
+        path = Path(bpy.path.abspath(self.filepath))
+        if path.suffix.lower() not in EXPORT_SUFFIXES:
+            path = path.with_name(path.name + self.format)
+        try:
+            hidden = export_animation(context, current_rig(context), path, self.first, self.last)
+        except MaquetteError as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        said = f"Saved {self.last - self.first + 1:,} frames as {path.name}"
+        self.report(
+            {"WARNING" if hidden else "INFO"}, f"{said}; hidden: {', '.join(hidden)}." if hidden else f"{said}."
+        )
+        return {"FINISHED"}
+
+
 class MAQUETTE_OT_load_arkit_table(NeedsRig, bpy.types.Operator, ImportHelper):
     """Load what ARKit's 52 shapes are on the head's model, as fitted for it"""
 
@@ -126,4 +184,9 @@ class MAQUETTE_OT_load_arkit_table(NeedsRig, bpy.types.Operator, ImportHelper):
         return {"FINISHED"}
 
 
-classes = (MAQUETTE_OT_keyframe_face, MAQUETTE_OT_save_face_motion, MAQUETTE_OT_load_arkit_table)
+classes = (
+    MAQUETTE_OT_keyframe_face,
+    MAQUETTE_OT_save_face_motion,
+    MAQUETTE_OT_export_face_animation,
+    MAQUETTE_OT_load_arkit_table,
+)

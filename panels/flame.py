@@ -30,6 +30,7 @@ class MAQUETTE_PT_flame(_FlamePanel, bpy.types.Panel):
         row = column.row(align=True)
         row.operator("maquette.keyframe_face", icon="ANIM")
         row.operator("maquette.save_face_motion", text="", icon="EXPORT")
+        column.operator("maquette.export_face_animation", icon="FILE_CACHE")
         column.prop(context.scene.maquette.flame, "search", text="", icon="VIEWZOOM")
 
 

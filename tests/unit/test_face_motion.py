@@ -1,5 +1,7 @@
 """Trackers' files and ARKit recordings become motions of one kind."""
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -8,6 +10,7 @@ from backend.formats.arkit import NAMES, PLACES, table_from_rows, turning_rows
 from backend.formats.arkit_csv import ArkitRecording, read_arkit_csv, write_arkit_csv
 from backend.formats.arkit_motion import carried_over
 from backend.formats.face_motion import FaceMotion, quaternions, read_face_motion, write_face_motion
+from backend.formats.face_motion_frames import read_motion
 from tests.unit.flame_example import example_model
 from tests.unit.flame_reference import rotation
 
@@ -89,6 +92,38 @@ def test_a_pickled_file_is_not_run(tmp_path):
     np.savez(tmp_path / "objects.npz", expr=np.array([{"a": 1}], object))
     with pytest.raises(CoefficientError, match="cannot be read"):
         read_face_motion(tmp_path / "objects.npz")
+
+
+def test_files_of_single_frames_are_one_motion(tmp_path):
+    vhap, deca = tmp_path / "flame_param", tmp_path / "codes"
+    vhap.mkdir()
+    deca.mkdir()
+    for i in range(12):
+        if i != 7:  # lost by the tracker
+            frame = {k: v[i : i + 1] if v.ndim > 1 else v for k, v in FILES["vhap"].items()}
+            np.savez(vhap / f"{i:05d}.npz", static_offset=np.zeros((1, 9, 3)), **(frame | {"expr": np.full((1, 4), i)}))
+        code = {k: v[i].astype(np.float32) for k, v in FILES["deca"].items()}
+        (deca / f"person2_frame{i}.pkl").write_bytes(pickle.dumps({"codedict": code, "name": "x"}))
+    (deca / "notes.txt").write_text("no frame")
+    motion = read_motion(vhap, rate=10)
+    np.testing.assert_allclose(motion.times, np.delete(np.arange(12), 7) / 10)
+    np.testing.assert_allclose(motion.resampled(10).expression[:, 0], np.arange(12))
+    np.testing.assert_allclose(
+        matrices(motion.turns["jaw"]), [rotation(0.2 * v) for v in np.delete(TURNS[:12], 7, 0)], atol=1e-9
+    )
+    # One of the files stands for all; frames go by their numbers, not their names.
+    motion = read_motion(deca / "person2_frame10.pkl", rate=30)
+    assert len(motion.times) == 12 and motion.expression.shape == (12, 50)
+    np.testing.assert_allclose(matrices(motion.turns["root"]), [rotation(v) for v in TURNS[:12]], atol=1e-6)
+    np.savez(vhap / "00012.npz", expr=np.zeros((1, 5)))
+    with pytest.raises(CoefficientError, match=r"00012\.npz has other arrays"):
+        read_motion(vhap)
+    (deca / "person2_frame3.pkl").write_bytes(b"cos\nsystem\n(S'echo'\ntR.")
+    with pytest.raises(CoefficientError, match="person2_frame3"):
+        read_motion(deca)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(CoefficientError, match="no files of frames"):
+        read_motion(tmp_path / "empty")
 
 
 def test_frame_rates_are_converted(tmp_path):
