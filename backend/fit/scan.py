@@ -9,6 +9,7 @@ from scipy.spatial import cKDTree
 from ..contract import UNITS
 from ..errors import LandmarkError, ScanError
 from ..formats.landmarks import Landmarks3D, guess_unit
+from ..geometry.raster import rasterise
 from ..geometry.surface import Surface
 from .surfaces import boundary_edges, normals_and_areas, on_rim, unit
 
@@ -21,6 +22,8 @@ REACH = 0.26
 """Metres around the middle of the landmarks that are kept: a head with its neck, not the body."""
 NEIGHBOURS = 16
 """Points whose plane gives a point its normal, where a cloud has none."""
+PICTURE = 384
+"""Pixels across the pictures that tell which triangles can be seen."""
 AVERAGE = "the model's average size"
 """Where the unit of a scan comes from whose face has the size of no known unit: its size is part of the fit."""
 OFF_SCAN = 0.12
@@ -182,6 +185,7 @@ class ScanSurface:
         else:
             self._surface = Surface(points, faces)
             self._boundary = boundary_edges(faces)
+            self._seen = _seen_faces(points, faces)
         self.faces = faces
 
     def nearest(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -215,11 +219,30 @@ class ScanSurface:
             return self.points[chosen], self.normals[chosen]
         shares = np.cumsum(self._surface.areas)
         face = np.searchsorted(shares, (np.arange(count) + 0.5) / count * shares[-1])
-        u, v = draw.random((2, count))
+        face = face[self._seen[face]]
+        u, v = draw.random((2, len(face)))
         u, v = np.where(u + v > 1, 1 - u, u), np.where(u + v > 1, 1 - v, v)
         weights = np.stack([1 - u - v, u, v], axis=1)
         points = np.einsum("nk,nkc->nc", weights, self.points[self.faces[face]])
         return points, self._surface.smooth_normals(face, weights)
+
+
+def _seen_faces(points: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """(F,) bool: the triangles that can be seen from somewhere outside, so that the insides of a mouth, of a nose, or
+    of a hollow bust are not taken for skin."""
+    seen = np.zeros(len(faces), bool)
+    middle, size = points.mean(axis=0), 2.1 * np.linalg.norm(points - points.mean(axis=0), axis=1).max()
+    for elevation, yaws in ((0, 8), (35, 8), (-35, 8), (80, 1), (-70, 2)):
+        for yaw in range(yaws):
+            a, e = 2 * np.pi * yaw / yaws, np.radians(elevation)
+            right = np.array([np.cos(a), np.sin(a), 0.0])
+            back = np.array([-np.sin(a) * np.cos(e), np.cos(a) * np.cos(e), np.sin(e)])
+            axes = np.stack([right, np.cross(back, right), back], axis=1)
+            flat = (points - middle) @ axes
+            pixels = (flat[:, :2] / size + 0.5) * PICTURE
+            raster = rasterise(pixels, size - flat[:, 2], faces, (PICTURE, PICTURE), perspective=False)
+            seen[np.unique(raster.face[raster.covered])] = True
+    return seen
 
 
 def _estimated_normals(points: np.ndarray, tree: cKDTree) -> np.ndarray:

@@ -27,10 +27,13 @@ LANDMARK_NOISE = 0.002
 """Metres: how far a click lies from where the model has the landmark, one standard deviation."""
 CONTOUR_NOISE = 0.008
 """The same for the 17 points of the jaw's outline, which is another line on the face from every side."""
-SURFACE_NOISE = 0.001
-"""Metres between a scan and the best head of a model."""
-SPREADS = {"expression": 0.5, "neck": 0.15, "jaw": 0.15}
-"""Standard deviations of what is no identity: units of a mode, radians. A scan is of a calm face, most often."""
+SURFACE_NOISE = (0.00015, 0.003)
+"""Metres, at least and at most, between a scan and the best head of a model, as measured while it is fitted: what a
+model cannot show is no reason to strain it, and what it can show exactly is believed."""
+SPREADS = {"neck": 0.15, "jaw": 0.15}
+"""Standard deviations of what is no identity: radians. A scan is of a calm face, most often."""
+LIMITS = {"identity": (-4.5, 4.5), "expression": (-4.5, 4.5), "named expression": (-0.7, 1.5)}
+"""What coefficients may be: beyond these a head is nobody's. Modes that have names are gestures, of which 1 is all."""
 SIZE_SPREAD = 0.08
 """Standard deviation of the logarithm of the scale, where the scan's unit is unknown: of grown people's heads."""
 SAMPLES = 9000
@@ -63,9 +66,9 @@ class Stage:
 STAGES = (
     Stage("Laying the head on the landmarks", 10, False, 0.0, 0.0, 6),
     Stage("Finding the size and place", 5, False, 0.03, 30, 6),
-    Stage("Finding the person", 30, True, 0.02, 200, 10),
-    Stage("Fitting the surface", 10_000, True, 0.012, 1000, 12),
-    Stage("Fitting the surface closely", 10_000, True, 0.008, 5000, 16),
+    Stage("Finding the person", 30, True, 0.02, 100, 10),
+    Stage("Fitting the surface", 10_000, True, 0.012, 300, 12),
+    Stage("Fitting the surface closely", 10_000, True, 0.008, 600, 16),
 )
 STALE = 0.01
 """Radians that the pose may change before derivatives are taken anew; in identity and expression they are linear."""
@@ -160,7 +163,12 @@ class _ScanFit:
             self.place = umeyama(here, there, with_scale=False)
         self.first_scale = self.place.scale
         names = {model.joint[name]: name for name in SPREADS if name in model.joint}
-        spreads = [np.ones(shape.identity_count), np.full(shape.expression_count, SPREADS["expression"])]
+        gestures = shape.model.expression_names[:1] != ("expression 1",)
+        spreads = [np.ones(shape.identity_count), np.full(shape.expression_count, 0.35 if gestures else 1.0)]
+        low, high = LIMITS["named expression" if gestures else "expression"]
+        self.low, self.high = (np.full(shape.count, x) for x in (-np.pi / 3, np.pi / 3))
+        self.low[: shape.identity_count], self.high[: shape.identity_count] = LIMITS["identity"]
+        self.low[shape.identity_count : shape.shapes], self.high[shape.identity_count : shape.shapes] = low, high
         spreads += [np.full(3, SPREADS[names[joint]]) for joint in shape.joints]
         self.spread = np.concatenate(spreads)
 
@@ -198,10 +206,28 @@ class _ScanFit:
         normal = design.T @ weighted + np.diag(precision)
         # A little of Levenberg and Marquardt's damping, for what no row tells anything of.
         normal[np.diag_indices_from(normal)] *= 1 + 1e-6
-        step = np.linalg.solve(normal, -(weighted.T @ residuals) - pull)
+        step = self.bounded(normal, -(weighted.T @ residuals) - pull, free)
         self.vector[free] += step[: len(free)]
         self.move(step[len(free) :], middle)
         return float(np.linalg.norm((self.vertices() - vertices)[self.skin], axis=1).mean())
+
+    def bounded(self, normal: np.ndarray, right: np.ndarray, free: np.ndarray) -> np.ndarray:
+        """(P,) the step that solves the normal equations (P, P), (P,), with the free numbers kept within their limits:
+        those that would leave them stop there, and the others make up for it."""
+        low, high = (np.full(len(right), sign * np.inf) for sign in (-1, 1))
+        low[: len(free)], high[: len(free)] = self.low[free] - self.vector[free], self.high[free] - self.vector[free]
+        step, held = np.zeros(len(right)), np.zeros(len(right), bool)
+        for _ in range(8):
+            loose = ~held
+            step[loose] = np.linalg.solve(
+                normal[np.ix_(loose, loose)], right[loose] - normal[np.ix_(loose, held)] @ step[held]
+            )
+            over = loose & ((step < low) | (step > high))
+            if not over.any():
+                break
+            held |= over
+            step[over] = np.clip(step[over], low[over], high[over])
+        return np.clip(step, low, high)
 
     def moving(self, stage: Stage) -> np.ndarray:
         """(count,) bool: which of the model's numbers a stage may change."""
@@ -260,9 +286,10 @@ class _ScanFit:
         gap = here - there
         chosen = np.flatnonzero(ok & (np.linalg.norm(gap, axis=1) < stage.reach))
         along = (gap * normals).sum(axis=1)[chosen]
-        kernel = max(4 * float(np.median(np.abs(along))) if len(along) else 0.0, 0.0005)
-        weights = areas[chosen] * _geman(along / kernel)
-        weights *= 0.5 * stage.evidence / SURFACE_NOISE**2 / max(areas[chosen].sum(), 1e-12)
+        noise = 1.4826 * float(np.median(np.abs(along))) if len(along) else np.inf
+        noise = min(max(noise, SURFACE_NOISE[0]), SURFACE_NOISE[1])
+        weights = areas[chosen] * _geman(along / (3 * noise))
+        weights *= 0.5 * stage.evidence / noise**2 / max(areas[chosen].sum(), 1e-12)
         return _Rows(corners[chosen], barycentric[chosen], normals[chosen], here[chosen], along, weights)
 
 
