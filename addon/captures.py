@@ -34,7 +34,8 @@ class OpenedCapture:
     Attributes:
         collection: holds its cameras.
         cameras: in the capture's order.
-        scale_source: where its metres come from; "unknown" where its unit may be anything.
+        scale_source: where its metres come from; "unknown" where its unit may be anything, "unposed" where nobody
+            knows where its cameras stood either.
         warnings: sentences about views that could not be shown in full.
         pending: names of the views whose photographs are still to be undistorted.
     """
@@ -95,7 +96,11 @@ def open_capture(
     if unknown:
         collection[SCALE] = capture.metres_per_unit or 1.0
     context.scene.maquette.capture = str(capture.folder)
+    posed = has_poses(capture.folder)
+    context.scene.maquette.fit.cameras = "known" if posed else "unknown"
     scale_source = "unknown" if capture.metres_per_unit is None else capture.scale_source
+    if not posed:
+        scale_source = "unposed"
     return OpenedCapture(collection, things, scale_source, warnings, pending)
 
 

@@ -43,6 +43,7 @@ def open_and_report(operator: bpy.types.Operator, context: bpy.types.Context, fo
         operator.report({"WARNING"}, opened.warnings[0] + more)
     scale = {
         "unknown": "; its file does not say how large its unit is, which Fit Head finds out",
+        "unposed": "; its file does not say where the cameras stood, which Fit Head to Photos finds out",
         "head fit": "; its size is assumed, from a head fitted to it",
         "assumed": "; its scale is assumed, so its metres may not be real",
     }.get(opened.scale_source, "")

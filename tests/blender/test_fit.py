@@ -158,6 +158,17 @@ def test_the_fitted_head_lies_on_the_scan_even_renamed_and_moved(maquette, maque
     assert not kept[:7].any()
 
 
+def test_a_head_arrives_while_another_is_posed(maquette, maquette_part, tmp_path):
+    bpy.ops.maquette.add_built_in_flame_head()
+    posed = bpy.context.object
+    bpy.context.view_layer.objects.active = posed.parent
+    bpy.ops.object.mode_set(mode="POSE")
+    job = Fit(tmp_path / "job")
+    maquette_part("addon.fitting").bring_in_scan_fit(job, job.result)
+    (head,) = [thing for thing in heads() if thing != posed]
+    np.testing.assert_allclose(evaluated(head), job.lies(), atol=0.02)
+
+
 def test_a_deleted_scan_leaves_the_head_where_it_was(maquette, maquette_part, scan, tmp_path):
     fitting, job = maquette_part("addon.fitting"), Fit(tmp_path / "job")
     job.context = fitting.remember_scan(scan, job.id)

@@ -226,6 +226,7 @@ def test_a_capture_without_poses_is_opened_to_be_clicked(maquette_part, tmp_path
     folder = capture_at(tmp_path / "c", poses=False)
     assert bpy.ops.maquette.open_capture(directory=str(folder)) == {"FINISHED"}
     captures = maquette_part("addon.captures")
+    assert bpy.context.scene.maquette.fit.cameras == "unknown"
     things = captures.capture_cameras(bpy.context.scene)
     assert (things[0].location - things[1].location).length > 0.1
     pose = Matrix.Translation((0, -2, 0.5)) @ Matrix.Rotation(1.5, 4, "X")
