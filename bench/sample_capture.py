@@ -18,17 +18,18 @@ from .hair_scenes import CHECKOUT, Rendering, render
 
 HELP = "Render the sample capture that the extension ships with (under 3 MB, truth included)."
 STRANDS, SEED, COLOUR = 12_000, 7, (0.24, 0.125, 0.06)
-TRUE_STRANDS, TRUE_POINTS = 5000, 48
-GRAIN = 2.0**-14
-"""Metres that true points are rounded to: 0.06 mm, and the zeros compress."""
+TRUE_POINTS = 40
+"""Of each true strand. All strands are kept: a precision against some of them would be too low."""
+GRAIN = 2.0**-13
+"""Metres that true points are rounded to, 0.12 mm: they then fit half precision, and compress."""
 QUALITY = 90
 MOST_BYTES = 3_000_000
 
 README = """# Sample capture
 
 {views} views of {size} x {size} pixels of the built-in head with wavy hair by Maquette's own generator, rendered with
-Cycles: synthetic, not a photograph of anybody. Masks as in any capture; `ground_truth/strands.npz` holds {strands:,} of
-the {all:,} true strands. Made by
+Cycles: synthetic, not a photograph of anybody. Masks as in any capture; `ground_truth/strands.npz` holds all
+{strands:,} true strands, of {points} points each. Made by
 
     python build.py bench sample --views {views} --size {size} --samples {samples}
 """
@@ -49,7 +50,7 @@ def run(options: argparse.Namespace) -> None:
         render("sample", hair.strands, COLOUR, rendering, Path(folder) / "capture")
         pack(Path(folder) / "capture", options.out)
     words = README.format(
-        views=options.views, size=options.size, samples=options.samples, strands=TRUE_STRANDS, all=STRANDS
+        views=options.views, size=options.size, samples=options.samples, strands=STRANDS, points=TRUE_POINTS
     )
     (options.out / "README.md").write_text(words, encoding="utf-8")
     size = sum(path.stat().st_size for path in options.out.rglob("*") if path.is_file())
@@ -59,7 +60,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def pack(source: Path, destination: Path) -> None:
-    """A capture with its truth, small: JPEG pictures, hair and bust masks, and a share of the true strands."""
+    """A capture with its truth, small: JPEG pictures, hair and bust masks, and the true strands, coarser."""
     if destination.exists():
         shutil.rmtree(destination)
     for part in ("images", "masks/hair", "masks/bust", "ground_truth"):
@@ -73,7 +74,11 @@ def pack(source: Path, destination: Path) -> None:
             shutil.copyfile(view.masks[kind], destination / "masks" / kind / f"{view.name}.png")
         views.append(View(view.name, path, view.camera))
     write_capture(dataclasses.replace(capture, folder=destination, views=tuple(views)))
-    truth = read_npz(source / "ground_truth" / "strands.npz")
-    chosen = np.sort(np.random.default_rng(0).choice(len(truth), min(TRUE_STRANDS, len(truth)), replace=False))
-    few = Strands.from_array(np.round(truth.subset(chosen).resampled(TRUE_POINTS) / GRAIN) * GRAIN)
-    np.savez_compressed(destination / "ground_truth" / "strands.npz", points=few.points, counts=few.counts)
+    write_truth(read_npz(source / "ground_truth" / "strands.npz"), destination / "ground_truth" / "strands.npz")
+
+
+def write_truth(truth: Strands, path: Path) -> None:
+    """True strands in few bytes: the spacing of half precision is no wider than the grain under 0.25 m."""
+    points = np.round(truth.resampled(TRUE_POINTS) / GRAIN) * GRAIN
+    few = Strands.from_array(points)
+    np.savez_compressed(path, points=few.points.astype(np.float16), counts=few.counts)
