@@ -21,7 +21,7 @@ from ..strands_scene import strands_from_object
 from .labels import CLASSES, Labeller
 from .landmarks import landmarks_2d, landmarks_3d
 from .orbit import orbit_cameras
-from .passes import configure, render_view
+from .passes import BOUNCES, configure, render_view
 from .studio import studio
 from .truth import write_surface, write_truth
 
@@ -125,7 +125,7 @@ def render_ground_truth(
         reporter.stage("Closing the outer surface")
         write_surface(folder / "ground_truth", backend_python, reporter)
     # Last, so that a folder with cameras is a whole capture.
-    capture = Capture(folder, tuple(shot), 1.0, "rendered")
+    capture = Capture(folder, tuple(shot), 1.0, "rendered", BOUNCES)
     write_capture(capture)
     (folder / _UNFINISHED).unlink()
     return capture

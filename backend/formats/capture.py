@@ -134,12 +134,15 @@ class Capture:
         metres_per_unit: metres in one unit of the file; the cameras here are in metres already. None where nobody
             has said: the cameras then stand in the file's unit, whatever it is.
         scale_source: where the scale comes from, one of SCALE_SOURCES.
+        light_bounces: after how many bounces of light the pictures' renderer stopped; None for all of it, as in
+            photographs. Ours, in ``transforms.json``.
     """
 
     folder: Path
     views: tuple[View, ...]
     metres_per_unit: float | None = 1.0
     scale_source: str = "assumed"
+    light_bounces: int | None = None
 
     def in_metres(self, metres_per_unit: float, scale_source: str) -> "Capture":
         """A capture without a unit, given one."""
@@ -148,7 +151,7 @@ class Capture:
             pose = view.camera.camera_to_world.copy()
             pose[:3, 3] *= metres_per_unit
             views.append(dataclasses.replace(view, camera=dataclasses.replace(view.camera, camera_to_world=pose)))
-        return Capture(self.folder, tuple(views), metres_per_unit, scale_source)
+        return dataclasses.replace(self, views=tuple(views), metres_per_unit=metres_per_unit, scale_source=scale_source)
 
 
 def read_capture(folder: Path, poses: bool = True) -> Capture:
@@ -195,7 +198,8 @@ def read_capture(folder: Path, poses: bool = True) -> Capture:
             )
         seen[view.name] = view.image.name
         views.append(view)
-    return Capture(folder, tuple(views), metres_per_unit, source)
+    bounces = _number(values, {}, "light_bounces", "transforms.json", None)
+    return Capture(folder, tuple(views), metres_per_unit, source, None if bounces is None else int(bounces))
 
 
 def write_capture(capture: Capture) -> Path:
@@ -217,7 +221,8 @@ def write_capture(capture: Capture) -> Path:
         frame["transform_matrix"] = camera.camera_to_world.tolist()
         frames.append(frame)
     unit = {} if capture.metres_per_unit is None else {"metres_per_unit": 1.0}
-    values = {"camera_model": "OPENCV", **unit, "scale_source": capture.scale_source, "frames": frames}
+    light = {} if capture.light_bounces is None else {"light_bounces": capture.light_bounces}
+    values = {"camera_model": "OPENCV", **unit, "scale_source": capture.scale_source, **light, "frames": frames}
     capture.folder.mkdir(parents=True, exist_ok=True)
     path = capture.folder / "transforms.json"
     temporary = path.with_name(path.name + ".part")

@@ -81,6 +81,10 @@ class Head:
         matrix = np.asarray(matrix, np.float64)
         return replace(self, vertices=self.vertices @ matrix[:3, :3].T + matrix[:3, 3])
 
+    def turned(self, turn: np.ndarray) -> "Head":
+        """The head turned about the origin by the rotation (3, 3)."""
+        return replace(self, vertices=(self.vertices @ np.asarray(turn, np.float64).T).astype(np.float32))
+
     def with_scalp(self, vertices: np.ndarray) -> "Head":
         """The head with another scalp. Raises HeadError for indices it does not have."""
         return replace(self, regions=self.regions | {"scalp": _checked_indices(vertices, len(self.vertices), "scalp")})

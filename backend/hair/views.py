@@ -50,6 +50,13 @@ class HairView:
         world_to_camera[:3, 3] *= factor
         return replace(self, world_to_camera=world_to_camera, centre=factor * self.centre)
 
+    def turned(self, turn: np.ndarray) -> "HairView":
+        """The same picture of a world that was turned by the rotation (3, 3)."""
+        turn = torch.as_tensor(turn, dtype=torch.float32)
+        world_to_camera = self.world_to_camera.clone()
+        world_to_camera[:3, :3] = world_to_camera[:3, :3] @ turn.T
+        return replace(self, world_to_camera=world_to_camera, centre=turn @ self.centre)
+
     @property
     def size(self) -> tuple[int, int]:
         """(height, width) in pixels."""

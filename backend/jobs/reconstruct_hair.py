@@ -15,6 +15,7 @@ import torch
 
 from .. import device as devices
 from ..capture.images import load_views
+from ..capture.upright import upright_turn
 from ..checkpoint import Checkpoints, fingerprint
 from ..contract import ReconstructHair
 from ..errors import CaptureError
@@ -24,7 +25,7 @@ from ..formats.job_folder import write_json
 from ..formats.strands import Strands, write_npz
 from ..geometry.surface import Surface
 from ..hair import connection, curls, field, growth, hull, orientation, refine, roots, shading, shell, sign, visibility
-from ..hair.colour import strand_colours
+from ..hair.colour import fibre_colours, hair_colour, strand_colours, transport_of
 from ..hair.presets import PRESETS, Preset
 from ..hair.report import StageClock, write_losses, write_orientation
 from ..hair.views import HairView
@@ -75,6 +76,13 @@ def run(request: ReconstructHair, reporter: Reporter) -> dict:
     if fitted:
         views = [view.scaled(fitted) for view in views]
     write_head(reporter.folder / "head.npz", head)
+    # Hair hangs: all that follows takes +Z for up, and a capture's world may lie on its side.
+    turn = upright_turn([view.world_to_camera.numpy() for view in views])
+    head, views = head.turned(turn), [view.turned(turn) for view in views]
+
+    def placed(strands: np.ndarray) -> np.ndarray:
+        return (strands @ turn).astype(np.float32)
+
     skull = Surface(head.vertices, head.faces)
 
     clock.stage("orientation", "Finding hair directions in the photographs", len(views))
@@ -125,7 +133,7 @@ def run(request: ReconstructHair, reporter: Reporter) -> dict:
             return axes
         return curls.wind(axes, winding, preset.curls, np.random.default_rng(request.seed))
 
-    _preview(wound(strands), "growth", reporter)
+    _preview(placed(wound(strands)), "growth", reporter)
 
     if last >= STAGES.index("connection"):
         clock.stage("connection", "Connecting the hair that no strand reached", 3)
@@ -139,7 +147,7 @@ def run(request: ReconstructHair, reporter: Reporter) -> dict:
         strands = wound(strands)
     strands = refine.keep_out_of_head(strands, skull, preset.growth.head_gap)
     if last >= STAGES.index("connection"):
-        _preview(strands, "connection", reporter)
+        _preview(placed(strands), "connection", reporter)
 
     history: list[dict[str, float]] = []
     if last >= STAGES.index("all") and preset.refine.steps:
@@ -153,18 +161,19 @@ def run(request: ReconstructHair, reporter: Reporter) -> dict:
             medium = medium.drawn_in(0.0)
         strands, history = refine.refine(
             strands, medium, visible, pictures, preset.volume.visible, fit, request.seed, reporter,
-            preview=lambda now: _preview(now, "refinement", reporter, keep=False), kept=kept.part("refinement"),
+            preview=lambda now: _preview(placed(now), "refinement", reporter, keep=False), kept=kept.part("refinement"),
         )  # fmt: skip
         strands = refine.keep_out_of_head(strands, skull, preset.growth.head_gap)
     write_losses(reporter.folder, history)
 
     clock.stage("colour", "Reading the strands' colours")
-    colours = strand_colours(strands, views, depths, preset.volume.visible, reporter)
+    seen = strand_colours(strands, views, depths, preset.volume.visible, reporter)
+    colours = fibre_colours(seen, hair_colour(views), transport_of(capture.light_bounces))
     extra = {"root_face": rooted.faces, "root_barycentric": rooted.barycentric, "colour": colours}
     uv = rooted.uv(head)
     if uv is not None:
         extra["root_uv"] = uv
-    write_npz(reporter.folder / "strands.npz", Strands.from_array(strands), **extra)
+    write_npz(reporter.folder / "strands.npz", Strands.from_array(placed(strands)), **extra)
     clock.close()
     report = {
         "strands": len(strands),

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+from backend.capture.upright import upright_turn
 from backend.contract import AlignHead, ReconstructHair
 from backend.errors import CaptureError
 from backend.formats.capture import Camera, Capture, View, read_capture, write_capture
@@ -38,9 +39,14 @@ def scene(yaw, *, with_skin=True):
     return head, pose, views
 
 
-@pytest.mark.parametrize("yaw", [0, 130])
-def test_head_is_found_from_any_direction(yaw, tmp_path):
+@pytest.mark.parametrize(("yaw", "euler"), [(0, (0, 0)), (130, (-97, 25))])
+def test_head_is_found_from_any_direction_in_any_world(yaw, euler, tmp_path):
     head, pose, views = scene(yaw)
+    turn = Rotation.from_euler("xy", euler, degrees=True).as_matrix()
+    for view in views:  # the same pictures, in a world that lies on its side
+        view.world_to_camera = view.world_to_camera.copy()
+        view.world_to_camera[:3, :3] = view.world_to_camera[:3, :3] @ turn.T
+    pose[:3] = turn @ pose[:3]
     reporter = SilentReporter(tmp_path)
     reporter.stage("Laying the head into them", 4)
     found = fit_pose(head, views, reporter)
@@ -52,6 +58,33 @@ def test_head_is_found_from_any_direction(yaw, tmp_path):
     assert np.degrees(Rotation.from_matrix(turn).magnitude()) < 4
     assert found.overlap > 0.9
     assert not found.ambiguous
+
+
+@pytest.mark.parametrize("euler", [(180, 0), (-90, 0), (60, 40), (0, -100)])
+def test_cameras_tell_what_is_up(euler):
+    """All around and from the front only, from above as well, each held not quite level."""
+    random = np.random.default_rng(0)
+    turn = Rotation.from_euler("xy", euler, degrees=True).as_matrix()
+    for cameras in (ring_of_cameras(12, height=0.4), ring_of_cameras(24, height=0.6)[-4:] + ring_of_cameras(24)[:4]):
+        matrices = []
+        for _, matrix in cameras:
+            matrix = matrix.copy()
+            matrix[:3, :3] = Rotation.from_rotvec(random.normal(0, 0.03, 3)).as_matrix() @ matrix[:3, :3] @ turn.T
+            matrices.append(matrix)
+        found = upright_turn(matrices)
+        assert np.allclose(found @ found.T, np.eye(3)) and np.linalg.det(found) > 0
+        up = found @ turn @ [0, 0, 1]
+        assert np.degrees(np.arccos(min(1, up[2]))) < 8
+
+
+def test_an_upright_world_is_left_alone():
+    level = [matrix for _, matrix in ring_of_cameras(8)]
+    from_above = [matrix for _, matrix in ring_of_cameras(24, height=1.5)[:3:2]]
+    on_their_sides = [matrix.copy() for matrix in level]
+    for matrix in on_their_sides:  # a camera held upright whose pictures were not turned
+        matrix[:2] = np.array([[0, 1], [-1, 0]]) @ matrix[:2]
+    for matrices in (level, from_above, on_their_sides):
+        assert np.array_equal(upright_turn(matrices), np.eye(3))
 
 
 @pytest.mark.parametrize("soft", [True, False])

@@ -1,5 +1,6 @@
 """The reconstruction on a small analytic scene with known strands, stage by stage and whole."""
 
+import dataclasses
 import json
 import os
 import shutil
@@ -270,6 +271,26 @@ def test_the_whole_job_leaves_what_it_promises(result, scene):
 def test_the_strands_are_those_of_the_scene(result, scene):
     strands = read_npz(result[0].folder / "strands.npz").resampled(40)
     assert f_score(strands, scene.strands, 0.008, 30) > 0.6
+
+
+def test_hair_hangs_in_a_capture_that_lies_on_its_side(capture_folder, scene, tmp_path):
+    """What comes back stands where the capture's cameras and head stand."""
+    turn = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])
+    shutil.copytree(capture_folder, tmp_path / "capture")
+    capture = read_capture(tmp_path / "capture")
+    views = []
+    for view in capture.views:
+        pose = view.camera.camera_to_world.copy()
+        pose[:3] = turn @ pose[:3]
+        views.append(dataclasses.replace(view, camera=dataclasses.replace(view.camera, camera_to_world=pose)))
+    write_capture(dataclasses.replace(capture, views=tuple(views)))
+    head = Head(scene.vertices @ turn.T, scene.faces, regions={"scalp": scene.scalp})
+    write_head(tmp_path / "head.npz", head)
+    reporter = SilentReporter(tmp_path / "out")
+    reconstruct_hair.run(request(tmp_path / "capture", tmp_path / "head.npz", stages="growth"), reporter)
+    strands = read_npz(reporter.folder / "strands.npz").resampled(40)
+    assert f_score(strands @ turn, scene.strands, 0.008, 30) > 0.5
+    assert Surface(head.vertices, head.faces).signed_distance(strands.reshape(-1, 3)).min() > -1e-6
 
 
 def test_no_point_is_inside_the_head(result, skull):
