@@ -72,8 +72,11 @@ def parser() -> Parser:
 
 def main(arguments: list[str]) -> int:
     """Returns the exit code: 0, 1 (a fault of ours), 2 (a sentence for the caller), 130 (stopped)."""
+    if not arguments:
+        parser().print_help(sys.stderr)
+        return 2
     try:
-        if arguments[:1] and not arguments[0].startswith("-") and arguments[0] not in ("job", "worker"):
+        if not arguments[0].startswith("-") and arguments[0] not in ("job", "worker"):
             contract.find(arguments[0])
         options = parser().parse_args(arguments)
         if options.command == "job":
