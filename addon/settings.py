@@ -8,6 +8,7 @@ import bpy
 from ..backend.contract import Request
 
 LABELS = {"auto": "Automatic", "cpu": "CPU", "cuda": "CUDA", "mps": "Metal"}
+LABELS |= {"m": "Metres", "cm": "Centimetres", "mm": "Millimetres", "inch": "Inches"}
 
 
 def property_of(request: type[Request], name: str, /, **overrides):

@@ -3,6 +3,7 @@
 import bpy
 
 from ..addon.evaluation import LEVELS, SIDES
+from ..addon.job_drawing import draw_sentence
 
 
 class MAQUETTE_PT_evaluate(bpy.types.Panel):
@@ -24,7 +25,7 @@ class MAQUETTE_PT_evaluate(bpy.types.Panel):
         column = layout.column(align=True)
         column.use_property_split = True
         column.use_property_decorate = False
-        column.prop(evaluation, "points")
+        column.prop(evaluation, "points", text="Points")
         column.prop(evaluation, "seed")
         layout.operator("maquette.evaluate_strands", icon="VIEWZOOM")
 
@@ -45,15 +46,15 @@ class MAQUETTE_PT_scores(bpy.types.Panel):
         layout.label(text=evaluation.title)
         for sign in ("undirected", "signed"):
             box = layout.box().column(align=True)
-            _row(box, sign.title(), "Prec.", "Rec.", "F", active=False)
+            _row(box, sign.title(), "Prec.", "Recall", "F", active=False)
             for score in evaluation.scores:
                 if score.sign == sign:
                     place = f"{score.millimetres:g} mm {score.degrees:g}°"
                     _row(box, place, *(f"{value:.1f}" for value in (score.precision, score.recall, score.f_score)))
-        layout.label(text=evaluation.sampling)
+        draw_sentence(layout, context, evaluation.sampling, "NONE")
         layout.operator("maquette.export_scores", icon="EXPORT")
+        layout.label(text="Colour by error:")
         row = layout.row(align=True)
-        row.label(text="Colours")
         for side in (*SIDES, "none"):
             row.operator("maquette.colour_errors", text=side.title()).side = side
         legend = layout.column(align=True)
@@ -64,12 +65,12 @@ class MAQUETTE_PT_scores(bpy.types.Panel):
 def _row(layout, first: str, *cells: str, active: bool = True) -> None:
     row = layout.row()
     row.active = active
-    split = row.split(factor=0.4)
-    split.label(text=first)
-    cells_row = split.row()
-    cells_row.alignment = "EXPAND"
-    for cell in cells:
-        part = cells_row.row()
+    rest = row.split(factor=0.4)
+    rest.label(text=first)
+    for number, cell in enumerate(cells):
+        # Columns stand under each other because every row is split alike, whatever is written in it.
+        rest = rest.split(factor=1 / (len(cells) - number)) if number < len(cells) - 1 else rest
+        part = rest.row()
         part.alignment = "RIGHT"
         part.label(text=cell)
 
