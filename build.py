@@ -60,7 +60,7 @@ def build_parser() -> argparse.ArgumentParser:
         lambda a: launch.in_blender(["demo", *a.arguments], a.blender),
         "render a head of hair, reconstruct its strands, measure and picture them",
         "demo --out out/demo",
-        rest="--out DIR",
+        rest="--out DIR, --preset draft|standard, --style NAME, --strands N, --views N, --size N, --samples N",
     )
     add_blender_version(demo)
 
@@ -101,7 +101,8 @@ def build_parser() -> argparse.ArgumentParser:
         lambda a: launch.in_blender(["ground-truth", *a.arguments], a.blender),
         "render a capture with its truth from strands, a head, or both",
         "ground-truth --strands hair.npz --views 24 --size 512 --out DIR",
-        rest="--strands FILE, --head FILE, --views N, --size N, --unit m|cm|mm|inch, --up Z|Y, --out DIR",
+        rest="--strands FILE, --head FILE, --views N, --size N, --samples N, --seed N, --[no-]denoise, --[no-]surface,"
+        " --hair-colour R,G,B, --unit m|cm|mm|inch, --up Z|Y, --out DIR",
     )
     add_blender_version(truth)
 
