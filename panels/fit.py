@@ -201,11 +201,9 @@ def _thirds(layout, left: str, middle: str, right: str, active: bool = True) -> 
     row = layout.row()
     row.active = active
     split = row.split(factor=1 / 3)
-    parts = [(split, left, "LEFT")]
-    rest = split.split(factor=1 / 2)
-    parts += [(rest, middle, "CENTER"), (rest, right, "RIGHT")]
-    for place, text, alignment in parts:
-        part = place.row()
+    split.label(text=left)
+    for text, alignment in ((middle, "CENTER"), (right, "RIGHT")):
+        part = split.row()
         part.alignment = alignment
         part.label(text=text)
 
