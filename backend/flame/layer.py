@@ -265,10 +265,9 @@ def _blend(start: Tensor, basis: Tensor, parts: list[tuple[Tensor, int]]) -> Ten
             batch size become one matrix product; what has one row is added before there is a batch.
     """
     groups: list[tuple[list[Tensor], int]] = []
+    batch = max(len(coefficients) for coefficients, _ in parts)
     for coefficients, first in sorted(parts, key=lambda part: len(part[0]) > 1):
         if not coefficients.shape[1]:
-            if len(coefficients) > 1:
-                start = start.expand(len(coefficients), -1)
             continue
         if groups:
             members, begin = groups[-1]
@@ -279,7 +278,7 @@ def _blend(start: Tensor, basis: Tensor, parts: list[tuple[Tensor, int]]) -> Ten
     for members, begin in groups:
         joined = torch.cat(members, dim=1) if len(members) > 1 else members[0]
         start = torch.addmm(start, joined, basis[begin : begin + joined.shape[1]])
-    return start
+    return start.expand(batch, -1)
 
 
 def _apply(matrices: Tensor, vectors: Tensor) -> Tensor:

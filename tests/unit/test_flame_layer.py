@@ -222,3 +222,12 @@ def test_the_real_template_and_identities(checkout):
     eyes = layer.landmarks(layer(), "mediapipe")[0]
     # Z up, looking along -Y: every landmark is on the front of the face.
     assert eyes[:, 1].max() < -0.01
+
+
+def test_a_batch_of_no_expressions_goes_with_one_pose():
+    model = example_model()
+    layer = FlameLayer(model, dtype=torch.float64)
+    identity = torch.eye(3, dtype=torch.float64)
+    pose = torch.full((1, len(model.parents), 3), 0.1, dtype=torch.float64)
+    without = layer(identity, torch.zeros(3, 0, dtype=torch.float64), pose).vertices
+    torch.testing.assert_close(without, layer(identity, None, pose).vertices)
