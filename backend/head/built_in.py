@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 
 from ..formats.head import Head, write_head
+from ..geometry.unwrap import unwrap
 from . import finish, proportions, regions, shape, skin, template
 from .anthropometry import MEASURES, measure
-from .unwrap import unwrap
 
 NAME = "maquette-built-in-1"
 

@@ -102,7 +102,7 @@ def test_uvs_fill_the_square_without_overlap(head):
 
 
 def test_scalp_is_flattened_with_little_distortion(head):
-    from backend.head.unwrap import symmetric_dirichlet
+    from backend.geometry.unwrap import symmetric_dirichlet
 
     scalp = head.faces[head.scalp_faces]
     corners = head.vertices[scalp].astype(np.float64)

@@ -6,14 +6,35 @@ triangle ever turns over on the way.
 """
 
 import numpy as np
-from scipy.sparse import coo_matrix, diags
+from scipy.sparse import bmat, coo_matrix, diags
 from scipy.sparse.linalg import splu
 
 
-def unwrap(vertices: np.ndarray, faces: np.ndarray, rounds: int = 40) -> np.ndarray:
-    """UV (V, 2), in the vertices' unit of length, of a mesh (V, 3), (F, 3) with the topology of a disc."""
+def unwrap(
+    vertices: np.ndarray,
+    faces: np.ndarray,
+    rounds: int = 40,
+    filling: int = 0,
+    enough: float = 0.0,
+) -> np.ndarray:
+    """UV (V, 2), in the vertices' unit of length, of a mesh (V, 3), (F, 3) with the topology of a disc.
+
+    Args:
+        vertices: (V, 3)
+        faces: (F, 3)
+        rounds: steps of the descent at most.
+        filling: how many of the last triangles only fill holes: they must not turn over, but hardly weigh, and one
+            without area (of a mouth that is shut) is taken to have some.
+        enough: stop when a step lowers the energy by less than this part of it.
+    """
     uv = _tutte(faces, len(vertices), _boundary(faces))
     frame, area = _local_frames(vertices, faces)
+    if filling:
+        fill = np.arange(len(faces) - filling, len(faces))
+        typical = np.sqrt(np.median(area))
+        frame[fill, 0, 0] = np.maximum(frame[fill, 0, 0], 0.2 * typical)
+        frame[fill, 1, 1] = np.maximum(frame[fill, 1, 1], 0.5 * typical)
+        area[fill] = 0.02 * frame[fill, 0, 0] * frame[fill, 1, 1] / 2
     # The circle is scaled so that areas agree; that is the best start without turning anything.
     flat_area = _signed_area(uv, faces)
     if flat_area.sum() < 0:
@@ -21,8 +42,13 @@ def unwrap(vertices: np.ndarray, faces: np.ndarray, rounds: int = 40) -> np.ndar
         flat_area = -flat_area
     uv *= np.sqrt(area.sum() / flat_area.sum())
     slope = _gradients(frame, area, faces, len(vertices))
+    before = _energy(uv, area, *slope)
     for _ in range(rounds):
         uv = _step(uv, faces, area, *slope)
+        after = _energy(uv, area, *slope)
+        if before - after <= enough * after:
+            break
+        before = after
     return uv
 
 
@@ -65,7 +91,7 @@ def _tutte(faces, count, boundary):
 def _local_frames(vertices, faces):
     """Each triangle laid flat: its two edges (F, 2, 2) as columns, and its area (F,)."""
     a, b = vertices[faces[:, 1]] - vertices[faces[:, 0]], vertices[faces[:, 2]] - vertices[faces[:, 0]]
-    length = np.linalg.norm(a, axis=1)
+    length = np.maximum(np.linalg.norm(a, axis=1), 1e-12)
     along = np.sum(a * b, axis=1) / length
     across = np.linalg.norm(np.cross(a, b), axis=1) / length
     frame = np.zeros((len(faces), 2, 2))
@@ -115,8 +141,6 @@ def _step(uv, faces, area, dx, dy):
             scale = np.sqrt(area)
             rows.append([diags(scale * w[:, i, 0]) @ d, diags(scale * w[:, i, 1]) @ d])
             sides.append(scale * np.einsum("fj,fj->f", w[:, i], rotation[:, :, k]))
-    from scipy.sparse import bmat
-
     system = bmat(rows).tocsr()
     normal = (system.T @ system + 1e-8 * diags(np.ones(2 * count))).tocsc()
     target = splu(normal).solve(system.T @ np.concatenate(sides) + 1e-8 * uv.T.ravel()).reshape(2, count).T
