@@ -224,7 +224,10 @@ class FitPhotos(Request):
     kind = "fit-photos"
     exclusive = True
     capture: Path = setting("Folder of the capture.", positional=True)
-    landmarks: Path | None = setting("Landmarks of its views; without a file, the capture's landmarks.json.", None)
+    landmarks: Path | None = setting(
+        "Landmarks of its views (.json), or a MediaPipe model (.task) that finds them; without a file, the capture's "
+        "landmarks.json.", None,
+    )  # fmt: skip
     model: str = head_model()
     cameras: str = setting(
         "Whether the capture knows where its cameras stood, or only how they see.", "known",

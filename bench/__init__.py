@@ -4,4 +4,10 @@ A bench is a module of this package with ``HELP`` (one line), ``add_options(pars
 ``BENCHES``.
 """
 
-BENCHES = {"hair": "bench.hair", "flame": "bench.flame", "sample": "bench.sample_capture", "strands": "bench.strands"}
+BENCHES = {
+    "hair": "bench.hair",
+    "flame": "bench.flame",
+    "photo-fit": "bench.photo_fit",
+    "sample": "bench.sample_capture",
+    "strands": "bench.strands",
+}

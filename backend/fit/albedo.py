@@ -99,7 +99,15 @@ def _mean(model: FlameModel, faces: np.ndarray, weights: np.ndarray) -> np.ndarr
     at = np.einsum("sk,skc->sc", weights, model.uv[faces]).astype(np.float32)
     size = np.array([picture.shape[1], picture.shape[0]], np.float32)
     x, y = (at * [1, -1] + [0, 1]).T * size[:, None] - 0.5
-    return cv2.remap(picture, x.astype(np.float32)[None], y.astype(np.float32)[None], cv2.INTER_LINEAR)[0]
+    # OpenCV takes no more than 32,767 at a time.
+    parts = [np.arange(first, min(first + 30_000, len(at))) for first in range(0, len(at), 30_000)]
+    return np.concatenate(
+        [
+            cv2.remap(picture, x[part].astype(np.float32)[None], y[part].astype(np.float32)[None], cv2.INTER_LINEAR)[0]
+            for part in parts
+        ]
+        or [np.zeros((0, 3), np.float32)]
+    )
 
 
 def _patterns(model: FlameModel, count: int) -> np.ndarray:

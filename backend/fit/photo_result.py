@@ -19,24 +19,39 @@ SEEN, FITTED = (60, 220, 60), (255, 60, 60)
 
 
 @torch.no_grad()
-def figures(fit: PhotoFit, x: Unknowns, colours: Colours) -> dict:
-    """View → {"landmarks", "landmark_px", "colour_rms", "outline_px"}; what a view does not have is None."""
-    stage, marks = fit.stage, fit.marks
-    fit.refresh(x, fit.pictures(1.0), colours)
-    world = stage.world(x, stage.head(x))
-    misses = marks.misses(stage, x, stage.head(x)).norm(dim=1).cpu().numpy()
+def figures(fit: PhotoFit, x: Unknowns, colours: Colours) -> tuple[dict, np.ndarray]:
+    """How well the head explains the photographs.
+
+    Returns:
+        view → {"landmarks", "landmark_px", "colour_rms", "outline_px"}, where what a view does not have is None; and
+        (V,) how far each vertex's colour is from what its photographs show, root mean square over them in linear
+        light, NaN where none sees it.
+    """
+    stage, marks, pictures = fit.stage, fit.marks, fit.pictures(1.0)
+    fit.refresh(x, pictures, colours)
+    head = stage.head(x)
+    world = stage.world(x, head)
+    misses, view = marks.misses(stage, x, head).norm(dim=1).cpu().numpy(), marks.view.cpu().numpy()
     outline = fit.outline_distances(x, world)
-    rms = fit.colour_errors(x, world, fit.pictures(1.0), colours)
+    square = fit.colour_errors(x, world, pictures, colours).square()
+    by_view = (fit.seen * square).sum(dim=1).sqrt()
     result = {}
-    for j, view in enumerate(fit.views):
-        mine = misses[marks.view.cpu().numpy() == j]
-        result[view.name] = {
+    for j, photograph in enumerate(fit.views):
+        mine = misses[view == j]
+        result[photograph.name] = {
             "landmarks": len(mine),
             "landmark_px": round(float(mine.mean()), 3) if len(mine) else None,
-            "colour_rms": round(float(rms[j]), 4) if float(fit.seen[j].sum()) > 0.5 else None,
+            "colour_rms": round(float(by_view[j]), 4) if float(fit.seen[j].sum()) > 0.5 else None,
             "outline_px": round(float(np.mean(outline[j])), 3) if j in outline else None,
         }
-    return result
+    # A point's error goes to its triangle's corners, by how much of it the views see.
+    corners = fit.corners.cpu().numpy().reshape(-1)
+    weight = fit.seen.sum(dim=0).double().cpu().numpy().repeat(3)
+    total = (fit.seen * square).sum(dim=0).double().cpu().numpy().repeat(3)
+    weight, total = (np.bincount(corners, part, len(world)) for part in (weight, total))
+    residual = np.full(len(world), np.nan)
+    residual[weight > 0] = np.sqrt(total[weight > 0] / weight[weight > 0])
+    return result, residual
 
 
 @torch.no_grad()

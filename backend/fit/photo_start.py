@@ -12,6 +12,10 @@ from .place import umeyama
 
 FEWEST_TRIANGULATED = 4
 """Landmarks seen from two cameras at least that place a head without leaning on its mean shape."""
+STRANGE = 0.12
+"""Share of a face's breadth by which landmarks may differ from the mean's; people do by a third of it at most."""
+MIRRORED = "check that they are named rightly, right being the person's own right"
+FORWARD = np.array([0.0, -1.0, 0.0])
 DISAGREEMENT = 0.1
 """Share of the face's breadth in the picture by which a camera may miss landmarks that others place."""
 
@@ -70,15 +74,16 @@ def place_head(
     names = [name for name in triangulated if name in points]
     if len(names) >= FEWEST_TRIANGULATED:
         source, target = (np.stack([of[name] for name in names]) for of in (points, triangulated))
-        matrix = umeyama(source, target, with_scale=scaled).matrix
+        laid = umeyama(source, target, with_scale=scaled)
+        matrix = laid.matrix
+        off = np.median(np.linalg.norm(laid.apply(source) - target, axis=1)) / (laid.scale * _breadth(source))
+        if off > STRANGE:
+            raise CaptureError(f"The landmarks form no face; {MIRRORED}.")
     else:
         best = max(views, key=lambda view: len(view.landmarks))
         in_camera = solve_camera(points, best)
         if in_camera is None:
-            raise CaptureError(
-                f"The landmarks of {best.name} place no head before its camera; check that they are named rightly, "
-                "right being the person's own right."
-            )
+            raise CaptureError(f"The landmarks of {best.name} place no head before its camera; {MIRRORED}.")
         matrix = np.linalg.inv(best.camera.world_to_camera) @ in_camera
         if scaled:
             warn(
@@ -106,10 +111,7 @@ def place_cameras(
         kept.append(view)
         cameras.append(pose)
     if not kept:
-        raise CaptureError(
-            "No camera can be found from the landmarks; check that they are named rightly, right being the person's "
-            "own right."
-        )
+        raise CaptureError(f"No camera can be found from the landmarks; {MIRRORED}.")
     _, intrinsics = _arrays(kept)
     return Placement(centre, np.eye(3), centre.copy(), 1.0, np.stack(cameras), intrinsics), kept
 
@@ -140,8 +142,9 @@ def solve_camera(points: dict[str, np.ndarray], view: PhotoView) -> np.ndarray |
         return None
     seen = (model @ pose[:3, :3].T + pose[:3, 3]) @ lens.T
     miss = np.linalg.norm(seen[:, :2] / seen[:, 2:] - pixels, axis=1)
-    # Another person's face differs from the mean by a tenth of its breadth at most; mirrored names by far more.
-    return pose if np.median(miss) < 0.5 * _breadth(pixels) else None
+    # A face with right and left confused is one seen from behind, through the head.
+    from_behind = pose[2, :3] @ FORWARD > 0.3
+    return pose if np.median(miss) < STRANGE * _breadth(pixels) and not from_behind else None
 
 
 def _agreeing(views: list[PhotoView], warn) -> tuple[list[PhotoView], dict[str, np.ndarray]]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..capture.face_landmarks import SUFFIX, detect_landmarks
 from ..capture.images import load_photograph
 from ..capture.selection import spread
 from ..errors import CaptureError
@@ -52,7 +53,7 @@ def load_photo_views(
     """Decode the photographs that can be fitted to.
 
     Args:
-        landmarks: their file, in place of the capture's own.
+        landmarks: their file, in place of the capture's own; or a MediaPipe model (.task) that finds them.
         names: landmarks that the model has.
         poses: the capture knows where its cameras stood. Where it does not, a photograph with fewer than 6 landmarks
             has no place in space, and is left out with a warning.
@@ -98,10 +99,16 @@ def load_photo_views(
 
 def _read_landmarks(capture: Capture, path: Path | None, names: set[str], warn) -> dict[str, dict[str, np.ndarray]]:
     """View → landmark → (2,) pixels of the photograph as it is stored, of what is seen and of what the model has."""
-    if path is not None and not Path(path).is_file():
+    if path is not None and Path(path).suffix == SUFFIX:
+        given = detect_landmarks(Path(path), capture.views)
+        if not given:
+            raise CaptureError("No face is found in any photograph; set the landmarks by hand.")
+        file = Path(path)
+    elif path is not None and not Path(path).is_file():
         raise CaptureError(f"There is no file of landmarks at {path}; choose another, or set them in the photographs.")
-    file = capture.folder / FILE if path is None else Path(path)
-    given = read_capture_landmarks(file)
+    else:
+        file = capture.folder / FILE if path is None else Path(path)
+        given = read_capture_landmarks(file)
     if not any(given.values()):
         raise CaptureError(
             f"The capture has no landmarks ({file.name}); set at least {FEWEST} in a photograph from the front."

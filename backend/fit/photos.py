@@ -165,11 +165,12 @@ class PhotoFit:
             seen = Colours(values["albedo"], values["light"])
 
             # E = w_ph E_photo + w_l E_land + w_r E_reg, equation 7, and the outline's term.
-            world = self.stage.world(state, self.stage.head(state))
+            head = self.stage.head(state)
+            world = self.stage.world(state, head)
             energy = PHOTO * self.photo(state, world, pictures, seen, phase.free_colours)
             energy = energy + seen.albedo.square().sum()
             if free:
-                energy = energy + self.landmarks(state) + self.outline(state, world)
+                energy = energy + self.landmarks(state, head) + self.outline(state, world)
                 energy = energy + prior(self.stage, state).square().sum()
             adam.zero_grad()
             energy.backward()
@@ -200,9 +201,9 @@ class PhotoFit:
         square = missing.square().sum(dim=-1) / self.colour_noise**2
         return (self.seen * _cauchy(square, 3.0)).sum()
 
-    def landmarks(self, x: Unknowns) -> Tensor:
+    def landmarks(self, x: Unknowns, head: Tensor) -> Tensor:
         """E_land, equation 9, over the noise's variance."""
-        misses = self.marks.misses(self.stage, x, self.stage.head(x))
+        misses = self.marks.misses(self.stage, x, head)
         return _cauchy((misses / (self.noise * self.marks.looseness[:, None])).square().sum(dim=1), ROBUST).sum()
 
     def outline(self, x: Unknowns, world: Tensor) -> Tensor:
@@ -320,11 +321,11 @@ class PhotoFit:
         return {int(j): misses[view == j] for j in np.unique(view)}
 
     def colour_errors(self, x: Unknowns, world: Tensor, pictures: Tensor, colours: Colours) -> Tensor:
-        """(J,) root mean square difference of colours, linear light, over what each view sees."""
+        """(J, S) root mean square difference of each point's colour, linear light; ``seen`` says where it counts."""
         seen = self.colours_at(x, (world[self.corners] * self.weights).sum(dim=1), pictures)
         shading = torch.einsum("sb,jbc->jsc", harmonics(self.normals(world)), colours.light)
         albedo = self.albedo(colours) + (0 if colours.free is None else colours.free)
-        return (self.seen * (seen - albedo * shading).square().mean(dim=-1)).sum(dim=1).sqrt()
+        return (seen - albedo * shading).square().mean(dim=-1).sqrt()
 
     def _usable(self, view: PhotoView) -> np.ndarray:
         """(H, W) float32 how much each pixel may be trusted to be skin, as far as masks say."""

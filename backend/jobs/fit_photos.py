@@ -36,6 +36,8 @@ def run(request: FitPhotos, reporter: Reporter, phases=PHASES) -> dict:
     """Write coefficients.npz, head.ply, report.json, overlay.png, albedo.npz and lighting.json to the job's folder.
 
     The head lies in the capture's world, in metres, or in the capture's own unit where nobody knows how long that is.
+    Its vertices' ``colour_residual`` is how far their colour is from the photographs', linear light from 0 to 1, NaN
+    where none shows them.
     With unknown cameras the world is the head's own frame, and cameras.json says where each camera stands in it.
     """
     began = time.monotonic()
@@ -104,7 +106,7 @@ def _written(
     request: FitPhotos, reporter: Reporter, model: FlameModel, capture, stage: Stage, fit: PhotoFit, x: Unknowns,
     colours: Colours, basis: AlbedoBasis, began: float,
 ) -> dict:  # fmt: skip
-    views = figures(fit, x, colours)
+    views, residual = figures(fit, x, colours)
     folder = reporter.folder
     x = x.to(dtype=torch.float64, device="cpu")
     placed: Placement = stage.placed(x)
@@ -117,7 +119,7 @@ def _written(
         similarity=similarity,
     )  # fmt: skip
     write_coefficients(folder / "coefficients.npz", fitted)
-    write_ply(folder / "head.ply", similarity.apply(vertices), model.faces)
+    write_ply(folder / "head.ply", similarity.apply(vertices), model.faces, {"colour_residual": residual})
     cv2.imwrite(str(folder / "overlay.png"), overlay(fit, x.to(**fit.kind), colours, basis)[..., ::-1])
     coefficients = colours.albedo.cpu().numpy()
     albedo = {"vertices": basis.of_vertices().of(coefficients).clip(0, 1), "coefficients": coefficients}
@@ -144,7 +146,7 @@ def _written(
         write_json(folder / "cameras.json", dict(zip((view.name for view in fit.views), poses, strict=True)))
         files["cameras"] = "cameras.json"
     write_json(folder / "report.json", report)
-    if report["landmark_error_px"] > POOR * SIDE:
+    if report["landmark_error_px"] > POOR * max(fit.height, fit.width):
         reporter.warning(
             f"The landmarks are {report['landmark_error_px']:.0f} pixels off on average; look at overlay.png, and "
             "check their names and places."
