@@ -7,6 +7,7 @@ A bench is a module of this package with ``HELP`` (one line), ``add_options(pars
 BENCHES = {
     "hair": "bench.hair",
     "flame": "bench.flame",
+    "scan-fit": "bench.scan_fit",
     "photo-fit": "bench.photo_fit",
     "sample": "bench.sample_capture",
     "strands": "bench.strands",

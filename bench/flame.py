@@ -23,7 +23,9 @@ from backend.memory import Peak
 from tests.unit.flame_example import example_model, random_parameters
 from tests.unit.flame_reference import posed_head
 
-HELP = "A batch of heads through the FLAME layer, forward and backward, against the plain NumPy reference."
+from .fit_times import scan_fits
+
+HELP = "A batch of heads through the FLAME layer against the plain NumPy reference, and fits to scans."
 VERTICES = 5023
 POSE = 0.2
 """Radians: standard deviation of the joints' turns."""
@@ -35,6 +37,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--heads", type=int, default=64, help="In a batch. Default: 64.")
     parser.add_argument("--repeats", type=int, default=20, help="Medians are of so many. Default: 20.")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps.")
+    parser.add_argument("--fits", type=int, default=2, help="Scans the built-in head is fitted to. Default: 2.")
     parser.add_argument("--threads", type=int, default=0, help="Of the processor. Default: as PyTorch chooses.")
 
 
@@ -79,6 +82,9 @@ def run(options: argparse.Namespace) -> None:
                     rows[-1]["largest_difference_m"] = float(away)
                 _say(rows[-1])
     options.out.mkdir(parents=True, exist_ok=True)
+    for row in scan_fits(options.fits, options.out):
+        rows.append(row)
+        _say(row)
     (options.out / "results.json").write_text(json.dumps(about | {"results": rows}, indent=1))
     (options.out / "results.md").write_text(_table(about, rows))
     print(f"Results in {options.out / 'results.md'}")
@@ -150,11 +156,12 @@ def _table(about: dict, rows: list[dict]) -> str:
         f"{about['heads']} heads of {about['vertices']} vertices and {about['modes']} modes, {about['model']}; "
         f"{about['device']}, {about['machine']['cores']} cores; medians of {about['repeats']}, the reference once.",
         "",
-        "| | ms | processor ms | MB above rest | largest difference, m |",
-        "|---|---|---|---|---|",
+        "| | ms | processor ms | MB above rest | largest difference, m | mean distance to the scan, m |",
+        "|---|---|---|---|---|---|",
     ]
     for row in rows:
         memory = f"{row['memory_mb']:.0f}" if "memory_mb" in row else ""
         away = f"{row['largest_difference_m']:.1e}" if "largest_difference_m" in row else ""
-        lines.append(f"| {row['row']} | {row['ms']:.1f} | {row['cpu_ms']:.1f} | {memory} | {away} |")
+        off = f"{row['mean_distance_m']:.1e}" if "mean_distance_m" in row else ""
+        lines.append(f"| {row['row']} | {row['ms']:.1f} | {row['cpu_ms']:.1f} | {memory} | {away} | {off} |")
     return "\n".join(lines) + "\n"

@@ -14,6 +14,7 @@ from ..formats.flame_files import read_flame_model
 from ..formats.flame_model import FlameModel, Landmarks, scheme_68, z_up
 from ..formats.head import BUILT_IN_HEAD
 from ..formats.landmarks import Landmarks3D
+from .flame_landmarks import flame_landmarks
 from .place import umeyama
 
 MEDIAPIPE = {
@@ -50,7 +51,8 @@ def model_to_fit(name: str, warn: Callable[[str], None] = lambda sentence: None)
 def named_points(model: FlameModel) -> dict[str, tuple[int, np.ndarray]]:
     """Name → (triangle, (3,) barycentric weights) of all landmarks of a model.
 
-    Where the model has no 51 or 68 points of its own, MediaPipe's that lie in their places stand for them.
+    Where the model has no 51 or 68 points of its own, ours stand for them on FLAME's triangles, elsewhere MediaPipe's
+    that lie in their places.
     """
     found: dict[str, tuple[int, np.ndarray]] = {}
 
@@ -61,6 +63,8 @@ def named_points(model: FlameModel) -> dict[str, tuple[int, np.ndarray]]:
 
     for scheme in ("full", "static", "mediapipe"):
         add(model.landmarks.get(scheme))
+    if not model.landmarks.keys() & {"full", "static"}:
+        add(flame_landmarks(model))
     for part, numbers in MEDIAPIPE.items():
         for i, number in enumerate(numbers):
             if f"mediapipe {number}" in found:

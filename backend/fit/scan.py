@@ -22,7 +22,7 @@ REACH = 0.26
 """Metres around the middle of the landmarks that are kept: a head with its neck, not the body."""
 NEIGHBOURS = 16
 """Points whose plane gives a point its normal, where a cloud has none."""
-PICTURE = 384
+PICTURE = 320
 """Pixels across the pictures that tell which triangles can be seen."""
 AVERAGE = "the model's average size"
 """Where the unit of a scan comes from whose face has the size of no known unit: its size is part of the fit."""
@@ -232,7 +232,7 @@ def _seen_faces(points: np.ndarray, faces: np.ndarray) -> np.ndarray:
     of a hollow bust are not taken for skin."""
     seen = np.zeros(len(faces), bool)
     middle, size = points.mean(axis=0), 2.1 * np.linalg.norm(points - points.mean(axis=0), axis=1).max()
-    for elevation, yaws in ((0, 8), (35, 8), (-35, 8), (80, 1), (-70, 2)):
+    for elevation, yaws in ((0, 8), (40, 4), (-40, 4), (85, 1)):
         for yaw in range(yaws):
             a, e = 2 * np.pi * yaw / yaws, np.radians(elevation)
             right = np.array([np.cos(a), np.sin(a), 0.0])
@@ -241,7 +241,12 @@ def _seen_faces(points: np.ndarray, faces: np.ndarray) -> np.ndarray:
             flat = (points - middle) @ axes
             pixels = (flat[:, :2] / size + 0.5) * PICTURE
             raster = rasterise(pixels, size - flat[:, 2], faces, (PICTURE, PICTURE), perspective=False)
-            seen[np.unique(raster.face[raster.covered])] = True
+            found = np.bincount(raster.face[raster.covered], minlength=len(faces))
+            corners = pixels[faces]
+            across, along = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
+            area = np.abs(across[:, 0] * along[:, 1] - across[:, 1] * along[:, 0]) / 2
+            # A glimpse between the lips is not enough.
+            seen |= (found > 0) & (found > 0.5 * area)
     return seen
 
 

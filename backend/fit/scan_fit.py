@@ -196,17 +196,19 @@ class _ScanFit:
         own = (rows @ turned).astype(np.float32) @ self.jacobian()[:, free]
         placed = np.concatenate([part.on_place(middle, self.free_size) for part in parts])
         design = np.concatenate([own, placed], axis=1)
-        weighted = design * weights[:, None]
+        # Of a matrix and its own transpose only half need be computed, so both sides take the root of the weights.
+        roots = np.sqrt(weights)
+        weighted = design * roots[:, None]
         precision, pull = np.zeros(design.shape[1]), np.zeros(design.shape[1])
         precision[: len(free)] = 1 / self.spread[free] ** 2
         pull[: len(free)] = precision[: len(free)] * self.vector[free]
         if self.free_size:
             precision[-1] = 1 / SIZE_SPREAD**2
             pull[-1] = precision[-1] * np.log(self.place.scale / self.first_scale)
-        normal = design.T @ weighted + np.diag(precision)
+        normal = weighted.T @ weighted + np.diag(precision)
         # A little of Levenberg and Marquardt's damping, for what no row tells anything of.
         normal[np.diag_indices_from(normal)] *= 1 + 1e-6
-        step = self.bounded(normal, -(weighted.T @ residuals) - pull, free)
+        step = self.bounded(normal, -(weighted.T @ (roots * residuals)) - pull, free)
         self.vector[free] += step[: len(free)]
         self.move(step[len(free) :], middle)
         return float(np.linalg.norm((self.vertices() - vertices)[self.skin], axis=1).mean())
