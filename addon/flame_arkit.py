@@ -21,8 +21,10 @@ from ..backend.formats.arkit import (
     table_beside,
     table_from_rows,
     turning_rows,
+    write_table,
 )
 from ..backend.formats.flame_model import FlameModel
+from . import job_places, jobs
 from .flame_pose import HARD_LIMIT
 from .flame_rig import Rig, rig_of
 
@@ -31,15 +33,37 @@ TABLE = "maquette_arkit_table"
 
 
 def table_for(model: FlameModel, file: Path | None = None) -> ArkitTable:
-    """The table that lies beside a model's file, if it is the model's; else what the model says of itself: turns of jaw
+    """The table that lies beside a model's file or was fitted for it; else what the model says of itself: turns of jaw
     and eyes, and modes that bear ARKit's names."""
-    if file is not None and table_beside(file).is_file():
-        try:
-            return read_table(table_beside(file)).applied_to(model)
-        except CoefficientError:
-            pass  # another model's, or damaged: the head comes without it
+    for place in (None if file is None else table_beside(file), _fitted_place(model.hash)):
+        if place is not None and place.is_file():
+            try:
+                return read_table(place).applied_to(model)
+            except CoefficientError:
+                continue  # another model's, or damaged: the head comes without it
     named = {NAMES[place]: mode for mode in model.expression_names if (place := place_of(mode)) is not None}
     return table_from_rows(model, {name: {mode: 1.0} for name, mode in named.items()}, turning_rows(model))
+
+
+def _fitted_place(model_hash: str) -> Path:
+    """Where the table that was fitted for a model is kept, for the next head of it."""
+    return job_places.arkit_tables() / f"{model_hash}.npz"
+
+
+@jobs.on_result("fit-arkit")
+def bring_in_table(job, result: dict) -> None:
+    """The fitted table, for every head of its model in the scene, and for those to come."""
+    table = read_table(job.folder / result["table"])
+    kept = _fitted_place(table.model_hash)
+    try:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        write_table(kept, table)
+    except OSError:
+        pass  # it stays in the job's folder, from where it can be loaded
+    for thing in bpy.context.scene.objects:
+        rig = rig_of(thing) if thing.type == "MESH" else None
+        if rig is not None and rig.mesh == thing and rig.model_hash == table.model_hash:
+            set_table(rig, table)
 
 
 def set_table(rig: Rig, table: ArkitTable) -> None:

@@ -31,6 +31,11 @@ def jobs() -> Path:
     return _chosen("job_place") or _own("jobs")
 
 
+def arkit_tables() -> Path:
+    """Folder that ARKit tables fitted for models are kept in."""
+    return _own("arkit")
+
+
 def backend() -> BackendEnvironment:
     """The environment that Maquette makes for itself, whether or not it is there yet."""
     return BackendEnvironment(_chosen("backend_place") or _own("backend"))

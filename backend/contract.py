@@ -241,6 +241,14 @@ class FitPhotos(Request):
 
 
 @dataclass(frozen=True)
+class FitArkit(Request):
+    """ARKit's 52 shapes as expressions of a head model, fitted to how the built-in head shows them."""
+
+    kind = "fit-arkit"
+    model: str = setting("Head model of FLAME's kind (.pkl, .npz), with its landmarks beside it.", positional=True)
+
+
+@dataclass(frozen=True)
 class OuterSurface(Request):
     """The surface of head and hair together, the strands closed into a volume."""
 
@@ -283,7 +291,8 @@ REQUESTS: dict[str, type[Request]] = {
     request.kind: request
     for request in (
         FakeJob, CheckBackend, SetUpBackend,
-        ReconstructHair, EvaluateStrands, ConvertStrands, MakeHairstyle, AlignHead, FitHead, FitPhotos, OuterSurface,
+        ReconstructHair, EvaluateStrands, ConvertStrands, MakeHairstyle, AlignHead, FitHead, FitPhotos, FitArkit,
+        OuterSurface,
     )
 }  # fmt: skip
 

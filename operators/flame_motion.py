@@ -5,11 +5,12 @@ from pathlib import Path
 import bpy
 from bpy_extras.io_utils import ExportHelper, ImportHelper
 
-from ..addon import flame_arkit
+from ..addon import flame_arkit, jobs
 from ..addon.flame_animation import keyframe, sampled
 from ..addon.flame_export import SUFFIXES as EXPORT_SUFFIXES
 from ..addon.flame_export import export_animation
-from ..addon.flame_rig import current_rig
+from ..addon.flame_rig import BUILT_IN, current_rig
+from ..backend.contract import FitArkit
 from ..backend.errors import MaquetteError
 from ..backend.formats.arkit import NAMES, read_table
 from ..backend.formats.arkit_csv import read_arkit_csv
@@ -164,6 +165,40 @@ class MAQUETTE_OT_export_face_animation(NeedsRig, bpy.types.Operator, ExportHelp
         return {"FINISHED"}
 
 
+class MAQUETTE_OT_fit_arkit_table(NeedsRig, bpy.types.Operator):
+    """Find what ARKit's 52 shapes are on the head's model, by laying the built-in head on it"""
+
+    bl_idname = "maquette.fit_arkit_table"
+    bl_label = "Fit ARKit Table"
+    bl_options = {"REGISTER"}
+
+    @classmethod
+    def poll(cls, context):
+        if not super().poll(context):
+            return False
+        rig = current_rig(context)
+        trouble = ""
+        if rig.file == BUILT_IN:
+            trouble = "The built-in head has its own table"
+        elif not rig.expression_modes:
+            trouble = f"{rig.model} has no expressions to fit"
+        elif not rig.file:
+            trouble = "The head does not know its model's file; add it from the file again"
+        if trouble:
+            cls.poll_message_set(trouble)
+        return not trouble
+
+    def execute(self, context):
+        rig = current_rig(context)
+        path = bpy.path.abspath(rig.file)
+        try:
+            jobs.submit(FitArkit(model=path), title=f"ARKit on {rig.model}", context_ids={"mesh": rig.mesh.name})
+        except MaquetteError as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        return {"FINISHED"}
+
+
 class MAQUETTE_OT_load_arkit_table(NeedsRig, bpy.types.Operator, ImportHelper):
     """Load what ARKit's 52 shapes are on the head's model, as fitted for it"""
 
@@ -188,5 +223,6 @@ classes = (
     MAQUETTE_OT_keyframe_face,
     MAQUETTE_OT_save_face_motion,
     MAQUETTE_OT_export_face_animation,
+    MAQUETTE_OT_fit_arkit_table,
     MAQUETTE_OT_load_arkit_table,
 )

@@ -80,7 +80,9 @@ class MAQUETTE_PT_flame_arkit(_Group, bpy.types.Panel):
     def draw(self, context):
         rig, ours = current_rig(context), context.scene.maquette.flame
         sliders = rig.mesh.maquette_arkit
-        self.layout.operator("maquette.load_arkit_table", icon="IMPORT")
+        row = self.layout.row(align=True)
+        row.operator("maquette.fit_arkit_table", icon="SHAPEKEY_DATA")
+        row.operator("maquette.load_arkit_table", text="", icon="IMPORT")
         column = self.layout.column(align=True)
         for slider in sliders:
             if ours.search.lower() in slider.name.lower():

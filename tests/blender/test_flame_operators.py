@@ -1,5 +1,7 @@
 """Add FLAME Head, coefficients to and from files, sliders reset and thrown, as an artist clicks them."""
 
+from types import SimpleNamespace
+
 import bpy
 import numpy as np
 import pytest
@@ -130,6 +132,19 @@ def test_arkit_sliders_move_what_the_model_has(model, tmp_path):
     write_table(tmp_path / "other.npz", table_from_rows(other, {}, turning_rows(other)))
     with pytest.raises(RuntimeError, match="belongs to the model"):
         bpy.ops.maquette.load_arkit_table(filepath=str(tmp_path / "other.npz"))
+
+
+def test_a_fitted_arkit_table_is_for_all_heads_of_its_model(model, maquette_part, tmp_path):
+    assert bpy.ops.maquette.fit_arkit_table.poll()
+    first = bpy.context.object
+    table = table_from_rows(model, {"mouthSmileLeft": {"expression 3": 2.0}}, turning_rows(model))
+    write_table(tmp_path / "arkit.npz", table)
+    maquette_part("addon.flame_arkit").bring_in_table(SimpleNamespace(folder=tmp_path), {"table": "arkit.npz"})
+    assert len(first.maquette_arkit) == 12 and "mouthSmileLeft" in first.maquette_arkit
+    bpy.ops.maquette.add_flame_head(filepath=str(tmp_path / "model.npz"), identity_keys=10)
+    assert bpy.context.object != first and "mouthSmileLeft" in bpy.context.object.maquette_arkit
+    bpy.ops.maquette.add_built_in_flame_head()
+    assert not bpy.ops.maquette.fit_arkit_table.poll(), "the built-in head has its own"
 
 
 def test_operators_are_grey_without_a_flame_head(maquette):
