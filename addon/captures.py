@@ -175,6 +175,21 @@ def has_poses(folder: Path) -> bool:
         return True  # whoever reads it as a capture says what is wrong
 
 
+def in_the_way(scene: bpy.types.Scene, cameras: list[bpy.types.Object]) -> str:
+    """The name of a mesh around some of the cameras, which hides their photographs; "" if there is none.
+
+    In a new file Blender's own cube is one: it is two metres wide.
+    """
+    for thing in scene.objects:
+        if thing.type != "MESH" or not thing.visible_get() or abs(thing.matrix_world.determinant()) < 1e-12:
+            continue
+        inverse, corners = thing.matrix_world.inverted(), np.array(thing.bound_box)
+        places = np.array([inverse @ camera.matrix_world.translation for camera in cameras])
+        if ((places > corners.min(axis=0)) & (places < corners.max(axis=0))).all(axis=1).any():
+            return thing.name
+    return ""
+
+
 def capture_cameras(scene: bpy.types.Scene) -> list[bpy.types.Object]:
     """The cameras of captures in a scene, by name."""
     return sorted((o for o in scene.objects if o.get("maquette_role") == CAMERA_ROLE), key=lambda o: o.name)

@@ -5,7 +5,7 @@ from pathlib import Path
 import bpy
 
 from ..addon import jobs
-from ..addon.captures import capture_cameras, look_through, open_capture, show_straightened
+from ..addon.captures import capture_cameras, in_the_way, look_through, open_capture, show_straightened
 from ..backend import contract
 from ..backend.contract import UndistortPhotographs
 from ..backend.errors import MaquetteError
@@ -33,22 +33,24 @@ def open_and_report(operator: bpy.types.Operator, context: bpy.types.Context, fo
         return {"CANCELLED"}
     finally:
         windows.progress_end()
-    if opened.pending:
-        try:
-            _undistort(Path(context.scene.maquette.capture))
-        except MaquetteError as error:
-            opened.warnings.append(f"The photographs are not shown, because they cannot be undistorted: {error}")
-    if opened.warnings:
-        more = f" ({len(opened.warnings)} such)" if len(opened.warnings) > 1 else ""
-        operator.report({"WARNING"}, opened.warnings[0] + more)
     scale = {
         "unknown": "; its file does not say how large its unit is, which Fit Head finds out",
-        "unposed": "; its file does not say where the cameras stood, which Fit Head to Photos finds out",
         "head fit": "; its size is assumed, from a head fitted to it",
         "assumed": "; its scale is assumed, so its metres may not be real",
     }.get(opened.scale_source, "")
     waiting = f"; {len(opened.pending)} photographs are being undistorted, see Jobs" if opened.pending else ""
     operator.report({"INFO"}, f"{len(opened.cameras)} views of {folder.name}{waiting}{scale}")
+    # Last, because the status bar shows what was said last.
+    if opened.pending:
+        try:
+            _undistort(Path(context.scene.maquette.capture))
+        except MaquetteError as error:
+            operator.report({"WARNING"}, f"The photographs are not shown, as they cannot be undistorted: {error}")
+    if opened.warnings:
+        more = f" ({len(opened.warnings)} such)" if len(opened.warnings) > 1 else ""
+        operator.report({"WARNING"}, opened.warnings[0] + more)
+    if name := in_the_way(context.scene, opened.cameras):
+        operator.report({"WARNING"}, f"{name} hides photographs, as cameras stand inside it: hide or delete it")
     return {"FINISHED"}
 
 

@@ -183,6 +183,20 @@ def test_an_unreadable_photograph_is_left_out(maquette, maquette_part, formats, 
     assert [len(thing.data.background_images) for thing in cameras()] == [1, 0, 1]
 
 
+def test_a_mesh_around_the_cameras_is_named(maquette, maquette_part, formats, tmp_path):
+    write(formats, tmp_path / "c")
+    captures = maquette_part("addon.captures")
+    opened = captures.open_capture(bpy.context, tmp_path / "c")
+    bpy.context.view_layer.update()
+    bpy.ops.mesh.primitive_cube_add(size=0.5)
+    assert captures.in_the_way(bpy.context.scene, opened.cameras) == ""
+    bpy.context.object.scale = (20, 20, 20)
+    bpy.context.view_layer.update()
+    assert captures.in_the_way(bpy.context.scene, opened.cameras) == bpy.context.object.name
+    bpy.context.object.hide_set(True)
+    assert captures.in_the_way(bpy.context.scene, opened.cameras) == ""
+
+
 def test_what_is_no_capture_changes_nothing(maquette, tmp_path):
     with pytest.raises(RuntimeError, match=r"transforms\.json"):
         bpy.ops.maquette.open_capture(directory=str(tmp_path))
