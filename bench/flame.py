@@ -5,7 +5,9 @@ import ctypes
 import json
 import os
 import platform
+import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -16,14 +18,17 @@ import numpy as np
 import torch
 
 from backend import device as devices
+from backend.errors import MaquetteError
 from backend.flame.layer import FlameLayer
 from backend.formats.flame_files import read_flame_model
-from backend.formats.flame_model import FlameModel
+from backend.formats.flame_model import FlameModel, write_flame_model
 from backend.memory import Peak
+from building import environments
 from tests.unit.flame_example import example_model, random_parameters
 from tests.unit.flame_reference import posed_head
 
 from .fit_times import scan_fits
+from .hair_scenes import CHECKOUT
 
 HELP = "A batch of heads through the FLAME layer against the plain NumPy reference, and fits to scans."
 VERTICES = 5023
@@ -38,6 +43,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--repeats", type=int, default=20, help="Medians are of so many. Default: 20.")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps.")
     parser.add_argument("--fits", type=int, default=2, help="Scans the built-in head is fitted to. Default: 2.")
+    parser.add_argument("--frames", type=int, default=1000, help="Keyframed in Blender; 0 for none. Default: 1000.")
     parser.add_argument("--threads", type=int, default=0, help="Of the processor. Default: as PyTorch chooses.")
 
 
@@ -82,7 +88,7 @@ def run(options: argparse.Namespace) -> None:
                     rows[-1]["largest_difference_m"] = float(away)
                 _say(rows[-1])
     options.out.mkdir(parents=True, exist_ok=True)
-    for row in scan_fits(options.fits, options.out):
+    for row in [*scan_fits(options.fits, options.out), *_keyframing(options.frames)]:
         rows.append(row)
         _say(row)
     (options.out / "results.json").write_text(json.dumps(about | {"results": rows}, indent=1))
@@ -94,6 +100,29 @@ def _reference(model: FlameModel, parameters: dict[str, np.ndarray]) -> np.ndarr
     """(B, V, 3) vertices, one head after another."""
     heads = range(len(parameters["scale"]))
     return np.stack([posed_head(model, **{name: v[i] for name, v in parameters.items()})[0] for i in heads])
+
+
+def _keyframing(frames: int, repeats: int = 3) -> list[dict]:
+    """How long a tracker's sequence takes to become F-curves in Blender, measured in a process of its own."""
+    if not frames:
+        return []
+    model, random = example_model(VERTICES), np.random.default_rng(0)
+    motion = {"expr": random.normal(0, 1, (frames, model.expression.shape[2])), "fps": 24}
+    motion |= {key: random.normal(0, 0.1, (frames, 3)) for key in ("rotation", "neck_pose", "jaw_pose", "translation")}
+    motion["eyes_pose"] = random.normal(0, 0.1, (frames, 6))
+    python = os.environ.get("MAQUETTE_BPY_PYTHON") or environments.blender()
+    with tempfile.TemporaryDirectory(prefix="maquette-") as folder:
+        write_flame_model(Path(folder) / "model.npz", model)
+        np.savez(Path(folder) / "motion.npz", **motion)
+        command = [python, CHECKOUT / "bench" / "keyframing_in_blender.py"]
+        command += [Path(folder) / "model.npz", Path(folder) / "motion.npz", repeats]
+        done = subprocess.run(
+            [*map(str, command)], stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": str(CHECKOUT)}
+        )
+    answer = next((line for line in reversed(done.stdout.splitlines()) if line.startswith("{")), None)
+    if done.returncode or answer is None:
+        raise MaquetteError(f"Keyframing in Blender ended with code {done.returncode}; what it said is above.")
+    return [json.loads(answer)]
 
 
 def _forward(layer: FlameLayer, given: dict[str, torch.Tensor]) -> Callable[[], None]:

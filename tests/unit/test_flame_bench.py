@@ -17,7 +17,7 @@ def test_every_row_is_measured_and_the_layer_held_to_the_reference(tmp_path):
     parser = argparse.ArgumentParser()
     flame.add_options(parser)
     parser.add_argument("--out")
-    options = parser.parse_args(["--heads", "3", "--repeats", "2", "--device", "cpu", "--fits", "0"])
+    options = parser.parse_args(["--heads", "3", "--repeats", "2", "--device", "cpu", "--fits", "0", "--frames", "0"])
     options.model, options.out = tmp_path / "small.npz", tmp_path / "out"
     flame.run(options)
     results = json.loads((tmp_path / "out" / "results.json").read_text())
