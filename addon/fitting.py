@@ -129,12 +129,15 @@ def _summary(report: dict) -> dict:
     """What the panel shows of a report: the unit, and a table of a scan's millimetres or a photograph's pixels."""
     kept = {key: report[key] for key in ("unit", "metres_per_unit", "unit_source") if key in report}
     if isinstance(table := report.get("scan_to_head_mm"), dict):
-        regions = {"all": table} | table.get("regions", {})
-        rows = {name: [row.get(key) for key in ("mean", "median", "p90")] for name, row in regions.items()}
+        regions = {"whole head": table} | table.get("regions", {})
+        rows = {
+            name.replace("_", " ").capitalize(): [row.get(key) for key in ("mean", "median", "p90")]
+            for name, row in regions.items()
+        }
         kept |= {"title": "Millimetres, scan to head", "columns": ["mean", "median", "90 %"], "rows": rows}
     elif isinstance(views := report.get("views"), dict):
         rows = {name: [view.get(key) for key in ("landmark_px", "outline_px")] for name, view in views.items()}
-        rows = {"mean": [_mean(column) for column in zip(*rows.values(), strict=True)]} | rows
+        rows = {"Mean": [_mean(column) for column in zip(*rows.values(), strict=True)]} | rows
         kept |= {"title": "Pixels off", "columns": ["landmarks", "outline"], "rows": rows}
     return kept
 

@@ -160,9 +160,14 @@ class MAQUETTE_OT_show_fit_overlay(bpy.types.Operator):
 
     def execute(self, context):
         bpy.ops.wm.window_new()
-        area = context.window_manager.windows[-1].screen.areas[0]
+        window = context.window_manager.windows[-1]
+        area = window.screen.areas[0]
         area.type = "IMAGE_EDITOR"
         area.spaces.active.image = bpy.data.images[residual.report_of(current_rig(context).mesh)["overlay"]]
+        region = next(region for region in area.regions if region.type == "WINDOW")
+        with context.temp_override(window=window, area=area, region=region):
+            bpy.ops.image.view_all(fit_view=True)
+        area.tag_redraw()
         return {"FINISHED"}
 
 

@@ -14,7 +14,6 @@ from ..addon.landmarks import guessed_unit, landmarks_on, scan_of
 from ..backend.errors import MaquetteError
 from ..operators.hair import without_capture
 
-REGIONS = {"all": "Whole head", "left_ear": "Left ear", "right_ear": "Right ear"}
 MOST_ROWS = 16
 SWATCHES = 9
 _icons: bpy.utils.previews.ImagePreviewCollection | None = None
@@ -217,7 +216,7 @@ def _draw_table(layout, report: dict) -> None:
     _row(box, "", *report.get("columns", ()), active=False)
     for name, values in list(rows.items())[:MOST_ROWS]:
         cells = [f"{value:.2f}" if isinstance(value, (int, float)) else "" for value in values]
-        _row(box, REGIONS.get(name, name.replace("_", " ").capitalize()), *cells)
+        _row(box, name, *cells)
 
 
 def _row(layout, first: str, *cells: str, active: bool = True) -> None:

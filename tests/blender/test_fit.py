@@ -184,8 +184,8 @@ def test_residual_colours_take_the_place_of_materials_and_go_again(maquette, maq
     (head,) = heads()
     before = [slot.material for slot in head.material_slots]
     report = maquette_part("addon.residual").report_of(head)
-    assert report["limit"] in (2.0, 3.0) and report["rows"]["all"] == [0.51, 0.42, 1.23]
-    assert report["rows"]["face"] == [0.3, 0.25, None]
+    assert report["limit"] in (2.0, 3.0) and report["rows"]["Whole head"] == [0.51, 0.42, 1.23]
+    assert report["rows"]["Face"] == [0.3, 0.25, None]
     bpy.ops.maquette.show_fit(layer="residual")
     assert scan.hide_get() and all(slot.material.name == "Fit Residual" for slot in head.material_slots)
     assert head.data.color_attributes.active_color.name == "residual colour"
@@ -212,7 +212,7 @@ def test_photographs_give_the_head_and_the_cameras_their_places(maquette, maquet
     fitting.bring_in_photo_fit(job, job.result | files)
     (head,) = heads()
     report = maquette_part("addon.residual").report_of(head)
-    assert report["rows"]["mean"] == [2.0, 2.0] and bpy.data.images[report["overlay"]].packed_file
+    assert report["rows"]["Mean"] == [2.0, 2.0] and bpy.data.images[report["overlay"]].packed_file
     bpy.ops.maquette.show_fit(layer="albedo")
     colours = np.empty((len(skin), 4), np.float32)
     head.data.color_attributes.active_color.data.foreach_get("color", colours.ravel())
@@ -282,6 +282,6 @@ def test_the_built_in_head_is_fitted_to_a_person_in_the_scene(maquette, maquette
         off.append((scan.closest_point_on_mesh(place)[1] - place).length * 10)
     assert np.mean(off) < 0.3  # millimetres
     report = maquette_part("addon.residual").report_of(head)
-    assert report["unit"] == "cm" and report["rows"]["face"][0] < 0.3
+    assert report["unit"] == "cm" and report["rows"]["Face"][0] < 0.3
     bpy.ops.maquette.show_fit(layer="residual")
     assert scan.hide_get()
