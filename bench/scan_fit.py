@@ -60,7 +60,10 @@ def _row(scan, folder: Path, report: dict, label: str) -> np.ndarray:
     head = trimesh.load(folder / "head.ply", process=False, maintain_order=True)
     residual = np.asarray(head.metadata["_ply_raw"]["vertex"]["data"]["residual"]).reshape(-1) * 1000
     place = Similarity(**{key: np.array(value) for key, value in report["similarity"].items()})
+    # In the head's own axes, about its middle without the neck.
     own = [(points - place.translation) @ place.rotation / place.scale for points in (scan.points, head.vertices)]
+    upper = own[1][own[1][:, 2] > -0.06]
+    own = [points - (upper.max(axis=0) + upper.min(axis=0)) / 2 for points in own]
     faces = np.asarray(head.faces, np.int64)
     face_mm = report["scan_to_head_mm"]["regions"]["face"]["mean"]
     scalp_mm = report["scan_to_head_mm"]["regions"]["scalp"]["mean"]
@@ -80,7 +83,7 @@ def _tile(vertices, faces, degrees: float, colours=None) -> np.ndarray:
     a = np.radians(degrees)
     axes = np.array([[np.cos(a), np.sin(a), 0], [0, 0, 1], [np.sin(a), -np.cos(a), 0]])
     near = np.flatnonzero((np.abs(vertices) < 2 * HALF).all(axis=1)[faces].all(axis=1))
-    seen = (vertices - [0, 0.01, 0.005]) @ axes.T
+    seen = (vertices + [0, 0, 0.025]) @ axes.T
     pixels = (seen[:, :2] * [1, -1] / HALF + 1) * size / 2
     raster = rasterise(pixels, 1 - seen[:, 2], faces[near], (size, size), perspective=False)
     surface = MovingSurface(faces)

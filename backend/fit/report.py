@@ -7,7 +7,7 @@ from .model import regions_of, skin
 from .scan import ScanSurface
 from .surfaces import boundary_edges, on_rim
 
-POINTS = 30_000
+POINTS = 20_000
 """Of the scan, spread evenly, that are measured."""
 HEAD = ("face", "scalp", "left_ear", "right_ear")
 """Regions that are counted: below them a scan goes on where the model ends."""

@@ -244,9 +244,9 @@ def _seen_faces(points: np.ndarray, faces: np.ndarray) -> np.ndarray:
             found = np.bincount(raster.face[raster.covered], minlength=len(faces))
             corners = pixels[faces]
             across, along = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
-            area = np.abs(across[:, 0] * along[:, 1] - across[:, 1] * along[:, 0]) / 2
-            # A glimpse between the lips is not enough.
-            seen |= (found > 0) & (found > 0.5 * area)
+            area = (across[:, 0] * along[:, 1] - across[:, 1] * along[:, 0]) / 2
+            # A glimpse between the lips is not enough, nor a back seen through the open neck (of negative area).
+            seen |= (found > 0) & (area > 0) & (found > 0.5 * area)
     return seen
 
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 
-from ..errors import LandmarkError
+from ..errors import LandmarkError, ScanError
 from ..formats.coefficients import Similarity
 from ..formats.flame_model import FlameModel, z_up
 from ..formats.landmarks import Landmarks3D
@@ -36,7 +36,7 @@ LIMITS = {"identity": (-4.5, 4.5), "expression": (-4.5, 4.5), "named expression"
 """What coefficients may be: beyond these a head is nobody's. Modes that have names are gestures, of which 1 is all."""
 SIZE_SPREAD = 0.08
 """Standard deviation of the logarithm of the scale, where the scan's unit is unknown: of grown people's heads."""
-SAMPLES = 9000
+SAMPLES = 7000
 """Points of the scan that look for the head."""
 ALIKE = 0.4
 """Cosine between normals of partners, at least."""
@@ -72,7 +72,7 @@ STAGES = (
 )
 STALE = 0.01
 """Radians that the pose may change before derivatives are taken anew; in identity and expression they are linear."""
-ENOUGH = 1e-5
+ENOUGH = 2e-5
 """Metres: a round that moves the skin by less on average was the stage's last."""
 
 
@@ -99,6 +99,7 @@ def start(model: FlameModel, landmarks: Landmarks3D) -> tuple[list[str], Similar
 
     Raises:
         LandmarkError: they share too few, or left and right are swapped.
+        ScanError: the scan's unit makes the face no person's.
     """
     points = named_points(model)
     names = [name for name in landmarks.names if name in points]
@@ -112,8 +113,13 @@ def start(model: FlameModel, landmarks: Landmarks3D) -> tuple[list[str], Similar
     if spread[1] < 0.05 * spread[0]:
         raise LandmarkError("The landmarks lie on one line, so nobody can tell how the head is turned; click more.")
     place = umeyama(here, there)
+    if not 0.5 < place.scale < 2:
+        raise ScanError(
+            f"In the unit that was given the scan's face is {place.scale:.3g} times as large as a head's; give another "
+            "unit, or none for a guess."
+        )
     error = _off(place, here, there)
-    if _off(umeyama(here * [-1, 1, 1], there), here * [-1, 1, 1], there) < 0.5 * error and error > 0.01:
+    if _off(umeyama(here * [-1, 1, 1], there), here * [-1, 1, 1], there) < 0.5 * error and error > 0.004:
         raise LandmarkError(
             "The landmarks fit a mirrored head: left and right are the person's own, so swap them, or the scan is "
             "mirrored."

@@ -36,9 +36,12 @@ class Shape:
         model: of FLAME's kind.
         identity: modes in use, the first of them; 0 for all.
         expression: whether expressions and the jaw are in use.
+        device: where derivatives are taken.
     """
 
-    def __init__(self, model: FlameModel, identity: int = 0, expression: bool = True):
+    def __init__(
+        self, model: FlameModel, identity: int = 0, expression: bool = True, device: torch.device | str = "cpu"
+    ):
         self.model = model
         self.identity_count = min(identity or model.identity.shape[2], model.identity.shape[2])
         self.expression_count = model.expression.shape[2] if expression else 0
@@ -48,7 +51,8 @@ class Shape:
         self.count = self.shapes + 3 * len(self.joints)
         self._exact = FlameLayer(model, dtype=torch.float64)
         # Derivatives need not be exact for Gauss and Newton to arrive, and are most of the work.
-        self._quick = FlameLayer(model, dtype=torch.float32)
+        self._quick = FlameLayer(model, dtype=torch.float32, device=device)
+        self._device = device
 
     def zero(self) -> Parameters:
         """The model's mean head."""
@@ -76,13 +80,13 @@ class Shape:
         For one pose the vertices are linear in identity and expression: their derivatives are the heads of one mode
         each, less the head of none.
         """
-        modes = torch.cat([torch.zeros(1, self.shapes), torch.eye(self.shapes)])
-        pose = torch.from_numpy(at.pose).float()[None]
+        modes = torch.cat([torch.zeros(1, self.shapes), torch.eye(self.shapes)]).to(self._device)
+        pose = torch.from_numpy(at.pose).float()[None].to(self._device)
         result = np.empty((3 * len(self.model.template), self.count), np.float32)
         with torch.no_grad():
             split = modes.split([self.identity_count, self.expression_count], dim=1)
             heads = self._quick(*split, pose).vertices
-            result[:, : self.shapes] = (heads[1:] - heads[:1]).flatten(1).T.numpy()
+            result[:, : self.shapes] = (heads[1:] - heads[:1]).flatten(1).T.cpu().numpy()
         turns = []
         for joint in np.repeat(self.joints, 3).tolist():
             axis = len(turns) // 2 % 3

@@ -4,6 +4,7 @@ import time
 
 import numpy as np
 
+from .. import device as devices
 from ..contract import FitHead
 from ..fit.model import landmarks_of, model_to_fit, named_points
 from ..fit.report import measure
@@ -43,7 +44,7 @@ def run(request: FitHead, reporter: Reporter) -> dict:
     names, place = start(model, in_metres)
     in_metres = Landmarks3D(tuple(names), in_metres.of(names))
     reporter.step()
-    shape = Shape(model, request.identity, request.expression)
+    shape = Shape(model, request.identity, request.expression, devices.choose(request.device))
     surface = _surface(scan, metres, in_metres, shape, place)
     reporter.step()
     fit = fit_scan(shape, surface, in_metres, place, source == AVERAGE, reporter)
