@@ -64,9 +64,12 @@ def overlay(fit: PhotoFit, x: Unknowns, colours: Colours, basis: AlbedoBasis) ->
     pixels, depth = stage.project(local).cpu().double().numpy(), local[..., 2].cpu().double().numpy()
     normals = fit.vertex_normals(world)
     shade = torch.einsum("vb,jbc->jvc", harmonics(normals), colours.light).cpu().numpy()
-    own = np.zeros((len(model.faces), 3), np.float32)
+    own = np.zeros((fit.stage.layer.vertex_count, 3))
     if colours.free is not None:
-        own[fit.point_faces] = colours.free.cpu().numpy()
+        # From triangles to their corners, so that the head does not show them.
+        corners, free = fit.corners.cpu().numpy().reshape(-1), colours.free.cpu().numpy().repeat(3, axis=0)
+        counts = np.maximum(np.bincount(corners, minlength=len(own)), 1)
+        own = np.stack([np.bincount(corners, part, len(own)) / counts for part in free.T], axis=1)
     tops, bottoms = [], []
     for j in _spread(fit.views, COLUMNS):
         view = fit.views[j]
@@ -75,7 +78,8 @@ def overlay(fit: PhotoFit, x: Unknowns, colours: Colours, basis: AlbedoBasis) ->
         shifted = (pixels[j] - [left, top]) * scale
         drawn = rasterise(shifted, depth[j], model.faces, size)
         at = np.nonzero(drawn.covered)
-        albedo = basis.at(drawn.face[at], drawn.weights[at]).of(colours.albedo.cpu().numpy()) + own[drawn.face[at]]
+        albedo = basis.at(drawn.face[at], drawn.weights[at]).of(colours.albedo.cpu().numpy())
+        albedo = albedo + drawn.blend(own, model.faces)[at]
         light = drawn.blend(shade[j], model.faces)[at]
         # OpenCV's first pixel centre is at 0.
         move = np.array([[scale, 0, (0.5 - left) * scale - 0.5], [0, scale, (0.5 - top) * scale - 0.5]])

@@ -74,6 +74,7 @@ GRAZING = 0.2
 """Cosine of the angle to the camera below which a point's colour is not used."""
 FREE_COLOUR = 0.1
 """Linear light: how far a point's own colour is expected to lie from the basis of albedo."""
+BURNT_OUT = 252
 RASTER_SIDE = 256
 
 
@@ -112,7 +113,7 @@ class PhotoFit:
         faces: np.ndarray, weights: np.ndarray, allowed: np.ndarray, albedo: Albedo, open_border: np.ndarray,
     ):  # fmt: skip
         self.stage, self.views, self.marks, self.noise, self.allowed = stage, views, marks, noise, allowed
-        self.model_faces, self.point_faces = model.faces.astype(np.int64), faces
+        self.model_faces = model.faces.astype(np.int64)
         kind = {"dtype": stage.centre.dtype, "device": stage.centre.device}
         self.kind = kind
         self.faces = torch.from_numpy(self.model_faces).to(kind["device"])
@@ -328,12 +329,14 @@ class PhotoFit:
         return (seen - albedo * shading).square().mean(dim=-1).sqrt()
 
     def _usable(self, view: PhotoView) -> np.ndarray:
-        """(H, W) float32 how much each pixel may be trusted to be skin, as far as masks say."""
+        """(H, W) float32 how much each pixel may be trusted to show skin's colour, as far as masks say. Where a picture
+        is burnt out, there is none to read."""
+        usable = (view.image.max(axis=2) < BURNT_OUT).astype(np.float32)
         if view.skin is not None:
-            return cv2.erode((view.skin > 0.9).astype(np.uint8), np.ones((3, 3), np.uint8)).astype(np.float32)
-        if view.hair is not None:
-            return (cv2.dilate(view.hair, np.ones((5, 5), np.uint8)) < 0.1).astype(np.float32)
-        return np.ones(view.image.shape[:2], np.float32)
+            usable *= cv2.erode((view.skin > 0.9).astype(np.uint8), np.ones((3, 3), np.uint8))
+        elif view.hair is not None:
+            usable *= cv2.dilate(view.hair, np.ones((5, 5), np.uint8)) < 0.1
+        return usable
 
 
 def _cauchy(square: Tensor, width: float) -> Tensor:
