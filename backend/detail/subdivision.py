@@ -52,7 +52,8 @@ class Subdivision:
         Linearly, so that a layout's border stays where it was and no triangle turns over.
         """
         values = np.asarray(values)
-        dense = np.einsum("gkc,gcd->gkd", self.corners, values[self.parents])
+        # Weights are whole numbers of quarters, so float64 has no rounding: neighbours agree to the last bit.
+        dense = np.einsum("gkc,gcd->gkd", self.corners.astype(np.float64), values.astype(np.float64)[self.parents])
         return dense.astype(values.dtype)
 
     def regions(self, regions: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -1,4 +1,4 @@
-"""Reading the OpenEXR files that Cycles writes: scan lines, one part or several, uncompressed or ZIP.
+"""OpenEXR: reading the files that Cycles writes (scan lines, one part or several, uncompressed or ZIP), and writing.
 
 A render's passes (depth, cryptomatte) come out of Blender this way in every version, while its own Python gives no
 access to them. Layout: https://openexr.com/en/latest/OpenEXRFileLayout.html. NumPy and the standard library only.
@@ -33,6 +33,39 @@ def read_exr(path: Path) -> list[Part]:
         return _read(data)
     except (struct.error, IndexError, KeyError, zlib.error) as error:
         raise ValueError(f"{Path(path).name} is a broken or unusual EXR file ({error})") from error
+
+
+def write_exr(path: Path, channels: dict[str, np.ndarray]) -> None:
+    """Write one part of (H, W) float32 or float16 channels, ZIP, to a temporary name first."""
+    names = sorted(channels)
+    height, width = channels[names[0]].shape
+    codes = {kind: code for code, kind in _PIXEL_TYPES.items()}
+    kinds = [channels[name].dtype.newbyteorder("<") for name in names]
+    listed = b"".join(
+        name.encode() + b"\0" + struct.pack("<iIii", codes[np.dtype(kind)], 0, 1, 1) for name, kind in zip(names, kinds)
+    )
+    window = struct.pack("<4i", 0, 0, width - 1, height - 1)
+    header = struct.pack("<iI", _MAGIC, 2)
+    for name, kind, value in (
+        ("channels", "chlist", listed + b"\0"), ("compression", "compression", b"\3"), ("dataWindow", "box2i", window),
+        ("displayWindow", "box2i", window), ("lineOrder", "lineOrder", b"\0"),
+        ("pixelAspectRatio", "float", struct.pack("<f", 1)), ("screenWindowCenter", "v2f", struct.pack("<2f", 0, 0)),
+        ("screenWindowWidth", "float", struct.pack("<f", 1)),
+    ):  # fmt: skip
+        header += name.encode() + b"\0" + kind.encode() + b"\0" + struct.pack("<i", len(value)) + value
+    chunks = []
+    for first in range(0, height, _LINES_PER_CHUNK[3]):
+        lines = range(first, min(first + _LINES_PER_CHUNK[3], height))
+        raw = b"".join(channels[n][y].astype(kind).tobytes() for y in lines for n, kind in zip(names, kinds))
+        packed = _zip(raw)
+        data = packed if len(packed) < len(raw) else raw
+        chunks.append(struct.pack("<ii", first, len(data)) + data)
+    begin = len(header) + 1 + 8 * len(chunks)
+    places = begin + np.cumsum([0, *(len(chunk) for chunk in chunks[:-1])])
+    path = Path(path)
+    temporary = path.with_name(path.name + ".part")
+    temporary.write_bytes(header + b"\0" + places.astype("<u8").tobytes() + b"".join(chunks))
+    temporary.replace(path)
 
 
 def _read(data: bytes) -> list[Part]:
@@ -121,3 +154,11 @@ def _unzip(block: bytes) -> bytes:
     result = np.empty_like(values)
     result[0::2], result[1::2] = values[:half], values[half:]
     return result.tobytes()
+
+
+def _zip(raw: bytes) -> bytes:
+    values = np.frombuffer(raw, np.uint8)
+    values = np.concatenate([values[0::2], values[1::2]]).astype(np.int64)
+    steps = values.copy()
+    steps[1:] = values[1:] - values[:-1] + 128
+    return zlib.compress((steps & 255).astype(np.uint8).tobytes(), 4)

@@ -1,0 +1,91 @@
+"""Displacements that follow an animated head: tangent frames (HeadCraft, B.1, "Animation").
+
+A displacement is stored in the object axes of the neutral head. For a frame of the animation it is read in the tangent
+space of the neutral head and put back in that of the posed one.
+"""
+
+import numpy as np
+
+
+def vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """(V, 3) unit normals, triangles weighted by their area; zero at a vertex without a triangle."""
+    corners = vertices[faces]
+    cross = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    return _unit(_gathered(cross[:, None], faces, len(vertices)))
+
+
+def tangent_frames(vertices: np.ndarray, faces: np.ndarray, uv: np.ndarray) -> np.ndarray:
+    """(V, 3, 3) orthonormal frames of a mesh; columns are tangent, bitangent and normal.
+
+    The tangent runs where U grows, made orthogonal to the normal; the bitangent completes a right-handed frame, so that
+    frames of two poses differ by a rotation. Where charts meet, U's directions of both are mixed, alike in every pose;
+    where they cancel, an edge of the mesh takes their place.
+
+    Args:
+        vertices: (V, 3) of the head without displacement.
+        faces: (F, 3)
+        uv: (F, 3, 2) of the triangles' corners.
+    """
+    vertices, uv = np.asarray(vertices, np.float64), np.asarray(uv, np.float64)
+    normal = vertex_normals(vertices, faces)
+    corners = vertices[faces]
+    a, b = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
+    s, t = uv[:, 1] - uv[:, 0], uv[:, 2] - uv[:, 0]
+    # dx/du = (t_v a - s_v b) / det; its length says nothing, so the sign of det is enough.
+    turned = np.sign(s[:, 0] * t[:, 1] - s[:, 1] * t[:, 0])[:, None]
+    along_u = _unit(turned * (t[:, 1:] * a - s[:, 1:] * b))
+    area = np.linalg.norm(np.cross(a, b), axis=1, keepdims=True)
+    mixed = _gathered((along_u * area)[:, None], faces, len(vertices))
+    share = _gathered(area[:, None], faces, len(vertices))
+    tangent = _flattened(mixed, normal)
+    # Which vertices these are must not hang on the pose: a little margin, and the edge is the mesh's own.
+    weak = np.linalg.norm(tangent, axis=1) < 0.05 * share[:, 0]
+    if weak.any():
+        edge = np.zeros_like(vertices)
+        for k in range(3):
+            edge[faces[::-1, k]] = (corners[:, (k + 1) % 3] - corners[:, k])[::-1]
+        tangent[weak] = _flattened(edge, normal)[weak]
+    tangent = _unit(tangent)
+    return np.stack([tangent, np.cross(normal, tangent), normal], axis=-1)
+
+
+def to_tangent(displacement: np.ndarray, frames: np.ndarray) -> np.ndarray:
+    """D^TBN (V, 3): displacements (V, 3) of the neutral head's object axes along its frames (V, 3, 3)."""
+    return np.einsum("vji,vj->vi", frames, displacement)
+
+
+def to_object(tangent: np.ndarray, frames: np.ndarray) -> np.ndarray:
+    """D_k^object (V, 3): displacements (V, 3) of tangent space in the object axes of a head with these frames."""
+    return np.einsum("vij,vj->vi", frames, tangent)
+
+
+def displaced(
+    neutral: np.ndarray, posed: np.ndarray, faces: np.ndarray, uv: np.ndarray, displacement: np.ndarray
+) -> np.ndarray:
+    """(V, 3) a posed dense head with a neutral head's displacements turned along.
+
+    Args:
+        neutral: (V, 3) the person's head without expression or pose, no displacement, metres.
+        posed: (V, 3) the same person, metres.
+        faces: (F, 3)
+        uv: (F, 3, 2)
+        displacement: (V, 3) metres, object axes of the neutral head.
+    """
+    inside = to_tangent(displacement, tangent_frames(neutral, faces, uv))
+    return posed + to_object(inside, tangent_frames(posed, faces, uv))
+
+
+def _gathered(of_faces: np.ndarray, faces: np.ndarray, count: int) -> np.ndarray:
+    """(V, C) sums over each vertex's triangles of (F, 1, C)."""
+    values = of_faces[:, 0]
+    return np.stack(
+        [np.bincount(faces.ravel(), np.repeat(values[:, k], 3), count) for k in range(values.shape[1])], axis=1
+    )
+
+
+def _flattened(vectors: np.ndarray, normal: np.ndarray) -> np.ndarray:
+    return vectors - normal * np.sum(vectors * normal, axis=1, keepdims=True)
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-20)
