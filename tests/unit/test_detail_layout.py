@@ -155,3 +155,13 @@ def test_a_rotated_head_has_rotated_displacements(dense):
 def test_regions_that_are_missing_are_asked_for(head):
     with pytest.raises(HeadError, match="no scalp region"):
         make_layout(head.vertices, head.faces, {"face": head.regions["face"]})
+
+
+def test_an_artists_seam_is_followed(head, layout):
+    # The program's own border as an artist's marks gives the same charts.
+    found = make_layout(head.vertices, head.faces, head.regions, seam=layout.seam)
+    assert found.names[:2] == ("scalp", "face") and found.hash == layout.hash
+    with pytest.raises(HeadError, match="seam"):
+        make_layout(head.vertices, head.faces, head.regions, seam=np.zeros((0, 2), int))
+    with pytest.raises(HeadError, match="list of the head's own edges"):
+        make_layout(head.vertices, head.faces, head.regions, seam=np.array([[0, 10**6]]))
