@@ -143,7 +143,12 @@ def _step(uv, faces, area, dx, dy):
             sides.append(scale * np.einsum("fj,fj->f", w[:, i], rotation[:, :, k]))
     system = bmat(rows).tocsr()
     normal = (system.T @ system + 1e-8 * diags(np.ones(2 * count))).tocsc()
-    target = splu(normal).solve(system.T @ np.concatenate(sides) + 1e-8 * uv.T.ravel()).reshape(2, count).T
+    target = (
+        splu(normal, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
+        .solve(system.T @ np.concatenate(sides) + 1e-8 * uv.T.ravel())
+        .reshape(2, count)
+        .T
+    )
     direction = target - uv
     step, before = min(1.0, 0.8 * _first_fold(uv, direction, faces)), _energy(uv, area, dx, dy)
     while step > 1e-8:
