@@ -60,14 +60,14 @@ def outline(view, side: int) -> Outline:
     hair = cv2.resize(np.asarray(view.hair, np.float32), size, interpolation=cv2.INTER_AREA)
     skin = np.zeros_like(hair) if view.bust is None else cv2.resize(
         np.asarray(view.bust, np.float32), size, interpolation=cv2.INTER_AREA)  # fmt: skip
-    intrinsics = np.array(view.intrinsics, np.float64)
+    intrinsics = np.asarray(view.intrinsics).astype(np.float64)
     intrinsics[0] *= size[0] / width
     intrinsics[1] *= size[1] / height
     person, is_skin = np.clip(hair + skin, 0, 1) > 0.5, skin > 0.5
     edge, normal = _free_edge(skin, np.clip(hair + skin, 0, 1), hair > 0.15)
     return Outline(
         intrinsics=intrinsics,
-        world_to_camera=np.array(view.world_to_camera, np.float64),
+        world_to_camera=np.asarray(view.world_to_camera).astype(np.float64),
         hair=hair > 0.5,
         skin=is_skin,
         outside_person=_distance(~person),

@@ -86,8 +86,8 @@ def test_an_artists_own_empties_count_by_their_names(landmarks, scan):
     assert (landmarks.positions_on(scan)["nose bridge 4"] - Vector((1, 2, 3))).length < 1e-5
 
 
-def test_a_ray_meets_the_scan_as_it_is_shown(landmarks, scan):
-    tip = scan.matrix_world @ Vector((0, -11.7, -1.4))
+def test_a_ray_meets_the_scan_as_it_is_shown(landmarks, scan, points):
+    tip = scan.matrix_world @ Vector(points["nose bridge 4"])
     ahead = scan.matrix_world.to_3x3() @ Vector((0, -1, 0))
     met = landmarks.point_on_scan(scan, tip + 30 * ahead, -ahead)
     assert (scan.matrix_world @ met - tip).length < 0.3
