@@ -63,6 +63,9 @@ def studio(
         scene.camera = camera
         yield scene, camera
     finally:
+        # Switched off, Blender frees what it kept of the render; left on, that outlives the scene and points into it,
+        # and the next object or collection linked anywhere may crash.
+        scene.render.use_persistent_data = False
         bpy.data.scenes.remove(scene)
         bpy.data.batch_remove(made)
         for name, (hide, visible) in shown.items():
