@@ -1,0 +1,74 @@
+"""A dense head as a job leaves it for Blender: everything that the scene needs of it, in one file of NumPy's."""
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import HeadError
+
+FORMAT, VERSION = "maquette-dense-mesh", 1
+
+
+@dataclass(frozen=True, eq=False)
+class DenseMesh:
+    """A dense head in its own frame: metres, Z up, before the similarity that lays a head on its scan.
+
+    Attributes:
+        vertices: (W, 3) float32, with the displacement.
+        faces: (G, 3) int32.
+        uv: (G, 3, 2) float32 in the layout, of each triangle's corners.
+        layout: the layout's hash.
+        residual: (W,) float32 metres along the normal, above zero where a scan lies outside; NaN where there is none.
+            None for a head that was laid on no scan.
+    """
+
+    vertices: np.ndarray
+    faces: np.ndarray
+    uv: np.ndarray
+    layout: str = ""
+    residual: np.ndarray | None = None
+
+    def __post_init__(self):
+        count, triangles = len(self.vertices), len(self.faces)
+        parts = {"vertices": (count, 3), "faces": (triangles, 3), "uv": (triangles, 3, 2)}
+        for part, shape in parts.items():
+            values = np.ascontiguousarray(getattr(self, part), np.int32 if part == "faces" else np.float32)
+            if values.shape != shape or not np.isfinite(values).all():
+                raise HeadError(f"The dense mesh's {part} have the wrong shape or are not finite; run its job again.")
+            object.__setattr__(self, part, values)
+        if triangles and not (self.faces.min() >= 0 and self.faces.max() < count):
+            raise HeadError("The dense mesh has triangles of vertices that it has not; run its job again.")
+        if self.residual is not None:
+            residual = np.ascontiguousarray(self.residual, np.float32)
+            if residual.shape != (count,):
+                raise HeadError("The dense mesh's residuals are not one a vertex; run its job again.")
+            object.__setattr__(self, "residual", residual)
+
+
+def write_dense_mesh(path: Path, mesh: DenseMesh) -> None:
+    """Write a mesh as .npz, to a temporary name first."""
+    path = Path(path)
+    values = {"vertices": mesh.vertices, "faces": mesh.faces, "uv": mesh.uv, "layout": np.array(mesh.layout)}
+    if mesh.residual is not None:
+        values["residual"] = mesh.residual
+    temporary = path.with_name(path.name + ".part")
+    with temporary.open("wb") as file:
+        np.savez(file, format=np.array(FORMAT), version=np.array(VERSION), **values)
+    temporary.replace(path)
+
+
+def read_dense_mesh(path: Path) -> DenseMesh:
+    """Read what ``write_dense_mesh`` wrote. Raises HeadError."""
+    path = Path(path)
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            if "format" not in file.files or str(file["format"]) != FORMAT or int(file["version"]) > VERSION:
+                raise HeadError(f"{path.name} is no dense mesh that this Maquette reads.")
+            residual = file["residual"] if "residual" in file.files else None
+            return DenseMesh(file["vertices"], file["faces"], file["uv"], str(file["layout"]), residual)
+    except OSError as error:
+        raise HeadError(f"{path.name} cannot be opened: {error.strerror or error}.") from error
+    except (KeyError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        raise HeadError(f"{path.name} cannot be read as a dense mesh: {error}.") from error
