@@ -1,7 +1,7 @@
 """A dense head as a job leaves it for Blender: everything that the scene needs of it, in one file of NumPy's."""
 
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +9,7 @@ import numpy as np
 from ..errors import HeadError
 
 FORMAT, VERSION = "maquette-dense-mesh", 1
+_REGION = "region "
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,6 +23,7 @@ class DenseMesh:
         layout: the layout's hash.
         residual: (W,) float32 metres along the normal, above zero where a scan lies outside; NaN where there is none.
             None for a head that was laid on no scan.
+        regions: name ("scalp", "face", "eyes", ...) → (K,) int32 vertices; empty where nobody said.
     """
 
     vertices: np.ndarray
@@ -29,6 +31,7 @@ class DenseMesh:
     uv: np.ndarray
     layout: str = ""
     residual: np.ndarray | None = None
+    regions: dict[str, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self):
         count, triangles = len(self.vertices), len(self.faces)
@@ -45,6 +48,10 @@ class DenseMesh:
             if residual.shape != (count,):
                 raise HeadError("The dense mesh's residuals are not one a vertex; run its job again.")
             object.__setattr__(self, "residual", residual)
+        regions = {name: np.asarray(vertices, np.int32).ravel() for name, vertices in self.regions.items()}
+        if any(len(v) and not (v.min() >= 0 and v.max() < count) for v in regions.values()):
+            raise HeadError("The dense mesh has regions of vertices that it has not; run its job again.")
+        object.__setattr__(self, "regions", regions)
 
 
 def write_dense_mesh(path: Path, mesh: DenseMesh) -> None:
@@ -53,6 +60,7 @@ def write_dense_mesh(path: Path, mesh: DenseMesh) -> None:
     values = {"vertices": mesh.vertices, "faces": mesh.faces, "uv": mesh.uv, "layout": np.array(mesh.layout)}
     if mesh.residual is not None:
         values["residual"] = mesh.residual
+    values |= {_REGION + name: vertices for name, vertices in mesh.regions.items()}
     temporary = path.with_name(path.name + ".part")
     with temporary.open("wb") as file:
         np.savez(file, format=np.array(FORMAT), version=np.array(VERSION), **values)
@@ -67,7 +75,8 @@ def read_dense_mesh(path: Path) -> DenseMesh:
             if "format" not in file.files or str(file["format"]) != FORMAT or int(file["version"]) > VERSION:
                 raise HeadError(f"{path.name} is no dense mesh that this Maquette reads.")
             residual = file["residual"] if "residual" in file.files else None
-            return DenseMesh(file["vertices"], file["faces"], file["uv"], str(file["layout"]), residual)
+            regions = {name[len(_REGION) :]: file[name] for name in file.files if name.startswith(_REGION)}
+            return DenseMesh(file["vertices"], file["faces"], file["uv"], str(file["layout"]), residual, regions)
     except OSError as error:
         raise HeadError(f"{path.name} cannot be opened: {error.strerror or error}.") from error
     except (KeyError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:

@@ -10,7 +10,9 @@ from backend.formats.dense_mesh import DenseMesh, read_dense_mesh, write_dense_m
 def a_mesh(**parts) -> DenseMesh:
     rng = np.random.default_rng(0)
     given = {"vertices": rng.normal(size=(5, 3)), "faces": [[0, 1, 2], [2, 3, 4]], "uv": rng.uniform(size=(2, 3, 2))}
-    return DenseMesh(**(given | {"layout": "abc", "residual": [0.1, np.nan, 0, 0, 0]} | parts))
+    return DenseMesh(
+        **(given | {"layout": "abc", "residual": [0.1, np.nan, 0, 0, 0], "regions": {"left ear": [1, 4]}} | parts)
+    )
 
 
 def test_what_was_written_is_read(tmp_path):
@@ -19,7 +21,7 @@ def test_what_was_written_is_read(tmp_path):
     found = read_dense_mesh(tmp_path / "mesh.npz")
     for part in ("vertices", "faces", "uv", "residual"):
         np.testing.assert_array_equal(getattr(found, part), getattr(mesh, part))
-    assert found.layout == "abc"
+    assert found.layout == "abc" and {n: v.tolist() for n, v in found.regions.items()} == {"left ear": [1, 4]}
     write_dense_mesh(tmp_path / "mesh.npz", a_mesh(residual=None))
     assert read_dense_mesh(tmp_path / "mesh.npz").residual is None
 
@@ -36,7 +38,7 @@ def test_what_is_no_dense_mesh_is_told(tmp_path):
 
 
 @pytest.mark.parametrize("parts", [{"vertices": np.full((5, 3), np.nan)}, {"faces": [[0, 1, 9], [0, 1, 2]]},
-                                   {"uv": np.zeros((2, 3))}, {"residual": np.zeros(4)}])  # fmt: skip
+                                   {"uv": np.zeros((2, 3))}, {"residual": np.zeros(4)}, {"regions": {"ear": [5]}}])  # fmt: skip
 def test_parts_that_do_not_fit_are_told(parts):
     with pytest.raises(HeadError, match="dense mesh"):
         a_mesh(**parts)
