@@ -37,8 +37,16 @@ def test_what_is_no_dense_mesh_is_told(tmp_path):
         read_dense_mesh(tmp_path / "text.npz")
 
 
-@pytest.mark.parametrize("parts", [{"vertices": np.full((5, 3), np.nan)}, {"faces": [[0, 1, 9], [0, 1, 2]]},
-                                   {"uv": np.zeros((2, 3))}, {"residual": np.zeros(4)}, {"regions": {"ear": [5]}}])  # fmt: skip
+BROKEN = [
+    {"vertices": np.full((5, 3), np.nan)},
+    {"faces": [[0, 1, 9], [0, 1, 2]]},
+    {"uv": np.zeros((2, 3))},
+    {"residual": np.zeros(4)},
+    {"regions": {"ear": [5]}},
+]
+
+
+@pytest.mark.parametrize("parts", BROKEN)
 def test_parts_that_do_not_fit_are_told(parts):
     with pytest.raises(HeadError, match="dense mesh"):
         a_mesh(**parts)
