@@ -1,38 +1,15 @@
 """The custom UV layout: scalp on the left half, face on the right, the rest below (HeadCraft, Fig. 4)."""
 
-import hashlib
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
 from ..errors import HeadError
+from ..formats.layout import Layout, topology_hash
 from ..geometry.unwrap import symmetric_dirichlet
 from .charts import FACE, SCALP, adjacency, charts
 from .flatten import Island, islands
 from .packing import pack
-
-
-@dataclass(frozen=True, eq=False)
-class Layout:
-    """Where a head's triangles lie in the unit square.
-
-    Attributes:
-        uv: (F, 3, 2) float32 of each triangle's corners, V upwards.
-        chart: (F,) int32 number of the chart.
-        names: the charts'; "scalp" and "face" are first.
-        seam: (S, 2) int32 edges of the mesh along which the layout is cut.
-    """
-
-    uv: np.ndarray
-    chart: np.ndarray
-    names: tuple[str, ...]
-    seam: np.ndarray
-
-    @cached_property
-    def hash(self) -> str:
-        """Of the UVs as texels see them (a millionth of the square): 16 hexadecimal digits."""
-        return layout_hash(self.uv)
 
 
 @dataclass(frozen=True)
@@ -88,13 +65,7 @@ def make_layout(
     for number, (piece, flat) in enumerate(zip(pieces, placed)):
         uv[piece.faces] = flat[piece.corners]
         chart[piece.faces] = number
-    return Layout(uv, chart, tuple(chart_names), links[cut][:, 2:].astype(np.int32))
-
-
-def layout_hash(uv: np.ndarray) -> str:
-    """Of per-corner UVs (F, 3, 2), rounded to a millionth of the square: 16 hexadecimal digits."""
-    whole = np.round(np.asarray(uv, np.float64) * 1e6).astype("<i4")
-    return hashlib.sha256(str(whole.shape).encode() + whole.tobytes()).hexdigest()[:16]
+    return Layout(uv, chart, tuple(chart_names), links[cut][:, 2:].astype(np.int32), topology_hash(faces))
 
 
 def distortion(vertices: np.ndarray, faces: np.ndarray, uv: np.ndarray, chart: np.ndarray) -> Distortion:

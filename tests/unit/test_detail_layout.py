@@ -15,6 +15,7 @@ from backend.errors import HeadError
 from backend.formats.displacement import RANGE, DisplacementMap, read_displacement, write_displacement
 from backend.formats.exr import read_exr
 from backend.formats.head import BUILT_IN_HEAD, read_head
+from backend.formats.layout import BUILT_IN_LAYOUT, read_layout
 
 
 @pytest.fixture(scope="module")
@@ -23,8 +24,8 @@ def head():
 
 
 @pytest.fixture(scope="module")
-def layout(head):
-    return make_layout(head.vertices, head.faces, head.regions)
+def layout():
+    return read_layout(BUILT_IN_LAYOUT)
 
 
 @pytest.fixture(scope="module")
