@@ -145,14 +145,15 @@ class ScanSurface:
         middle: (3,) metres, of the landmarks.
         towards: gives for points (N, 3) metres the outward normals (N, 3) of a head that lies roughly there; by it
             normals are turned outwards.
+        reach: metres around the middle that are kept.
 
     Raises:
         ScanError: there is nothing around the landmarks.
     """
 
-    def __init__(self, scan: Scan, metres: float, middle: np.ndarray, towards):
+    def __init__(self, scan: Scan, metres: float, middle: np.ndarray, towards, reach: float = REACH):
         points = scan.points * metres
-        near = np.linalg.norm(points - middle, axis=1) < REACH
+        near = np.linalg.norm(points - middle, axis=1) < reach
         if near.sum() < 100:
             raise ScanError(f"{scan.name} has nothing where the landmarks are; check that they belong to it.")
         self._surface, self._boundary = None, None

@@ -6,16 +6,10 @@ import numpy as np
 
 from .. import device as devices
 from ..contract import FitHead
-from ..fit.model import landmarks_of, model_to_fit, named_points
+from ..fit.head_on_scan import lay_head_on_scan
 from ..fit.report import measure
-from ..fit.scan import AVERAGE, Scan, ScanSurface, check_landmarks_on, metres_per_unit, read_scan
-from ..fit.scan_fit import fit_scan, start
-from ..fit.shape import Shape
-from ..fit.surfaces import MovingSurface
-from ..formats.coefficients import Coefficients, Similarity, write_coefficients
-from ..formats.flame_model import FlameModel
+from ..formats.coefficients import write_coefficients
 from ..formats.job_folder import write_json
-from ..formats.landmarks import Landmarks3D, read_landmarks
 from ..formats.mesh_ply import write_ply
 from ..protocol import Reporter
 
@@ -33,49 +27,30 @@ def run(request: FitHead, reporter: Reporter) -> dict:
     ``similarity`` takes the head of the coefficients (metres, Z up) there.
     """
     began = time.monotonic()
-    reporter.stage("Reading the scan", 3)
-    model = model_to_fit(request.model, reporter.warning)
-    landmarks = read_landmarks(request.landmarks)
-    reporter.step()
-    scan = read_scan(request.scan)
-    check_landmarks_on(scan, landmarks)
-    metres, unit, source = metres_per_unit(request.unit, landmarks, landmarks_of(model))
-    in_metres = Landmarks3D(landmarks.names, landmarks.points * metres)
-    names, place = start(model, in_metres)
-    in_metres = Landmarks3D(tuple(names), in_metres.of(names))
-    reporter.step()
-    shape = Shape(model, request.identity, request.expression, devices.choose(request.device))
-    surface = _surface(scan, metres, in_metres, shape, place)
-    reporter.step()
-    fit = fit_scan(shape, surface, in_metres, place, source == AVERAGE, reporter)
+    fit = lay_head_on_scan(
+        request.scan, request.landmarks, request.model, request.unit, request.identity, request.expression,
+        devices.choose(request.device), reporter,
+    )  # fmt: skip
+    model = fit.model
     reporter.stage("Measuring")
-    place = fit.place
-    if source == AVERAGE:
-        # Nobody knows the scan's unit, so it is as large as the fitted head says, and its millimetres are the head's.
-        metres, place = metres / place.scale, Similarity(1.0, place.rotation, place.translation / place.scale)
-        in_metres = Landmarks3D(in_metres.names, landmarks.of(names) * metres)
-        surface = _surface(scan, metres, in_metres, shape, place)
-    on_scan = place.apply(fit.vertices)
-    figures, residual = measure(model, on_scan, surface)
-    clicks = _landmark_errors(model, on_scan, in_metres)
-    on_file = Similarity(place.scale / metres, place.rotation, place.translation / metres)
-    at = fit.parameters
-    fitted = Coefficients.of(model, identity=at.identity, expression=at.expression, pose=at.pose, similarity=on_file)
-    write_coefficients(reporter.folder / "coefficients.npz", fitted)
-    write_ply(reporter.folder / "head.ply", on_scan / metres, model.faces, {"residual": residual})
-    similarity = {key: np.asarray(value).tolist() for key, value in on_file._asdict().items()}
+    on_scan = fit.place.apply(fit.vertices)
+    figures, residual = measure(model, on_scan, fit.surface)
+    clicks = fit.landmark_errors()
+    write_coefficients(reporter.folder / "coefficients.npz", fit.coefficients)
+    write_ply(reporter.folder / "head.ply", on_scan / fit.metres, model.faces, {"residual": residual})
+    similarity = {key: np.asarray(value).tolist() for key, value in fit.on_file._asdict().items()}
     report = {
         "model": model.name,
         "model_hash": model.hash,
         "seconds": round(time.monotonic() - began, 2),
-        "unit": unit,
-        "metres_per_unit": metres,
-        "unit_source": source,
+        "unit": fit.unit,
+        "metres_per_unit": fit.metres,
+        "unit_source": fit.unit_source,
         "similarity": similarity,
         "landmark_error_mm": clicks,
     } | figures
     write_json(reporter.folder / "report.json", report)
-    _warn(report, reporter)
+    warn(report, reporter)
     files = {"coefficients": "coefficients.npz", "head": "head.ply", "report": "report.json"}
     return (
         files
@@ -88,26 +63,8 @@ def run(request: FitHead, reporter: Reporter) -> dict:
     )
 
 
-def _surface(scan: Scan, metres: float, landmarks: Landmarks3D, shape: Shape, place: Similarity) -> ScanSurface:
-    head = MovingSurface(shape.model.faces)
-    head.move(place.apply(shape.vertices(shape.zero())))
-
-    def outward(points: np.ndarray) -> np.ndarray:
-        return head.normals_at(*head.nearest(points)[1:])
-
-    return ScanSurface(scan, metres, landmarks.points.mean(axis=0), outward)
-
-
-def _landmark_errors(model: FlameModel, vertices: np.ndarray, landmarks: Landmarks3D) -> dict:
-    """Millimetres between the head's landmarks and the scan's: mean, max, and each by name."""
-    points = named_points(model)
-    here = np.stack([points[name][1] @ vertices[model.faces[points[name][0]]] for name in landmarks.names])
-    off = (1000 * np.linalg.norm(here - landmarks.points, axis=1)).round(3)
-    each = dict(zip(landmarks.names, off.tolist(), strict=True))
-    return {"mean": round(float(off.mean()), 3), "max": float(off.max()), "each": each}
-
-
-def _warn(report: dict, reporter: Reporter) -> None:
+def warn(report: dict, reporter: Reporter) -> None:
+    """Tell the artist what in a fit's report is doubtful."""
     if report["unit_source"] != "as told":
         unit = report["unit"] or f"{report['metres_per_unit']:.4g} m"
         reporter.warning(f"One unit of the scan is taken as {unit} ({report['unit_source']}); say so if it is another.")
