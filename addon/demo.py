@@ -155,10 +155,10 @@ class Demo:
         columns = ["photograph (the truth, rendered)", "hair direction found", "reconstruction"]
         write_json(self.folder / "sheet.json", {
             "title": title, "columns": columns, "rows": [*rows, last | {"text": "\n".join(text)}],
-            "strip": {
+            "strips": [{
                 "label": "the head's sliders and bones keyframed from ARKit weights; the reconstructed hair follows",
                 "pictures": [picture(f"frames/{number}", 0) for number in range(len(demo_face.SHOWN))],
-            },
+            }],
         })  # fmt: skip
         self._python("backend.evaluate.contact_sheet", self.folder / "sheet.json", self.folder / "contact_sheet.png")
         self._save()

@@ -2,7 +2,7 @@
 
 ``python -m backend.evaluate.contact_sheet SHEET.json PICTURE.png``: the JSON holds ``title``, ``columns`` (their
 labels) and ``rows`` of ``{"label", "pictures": [path or null, ...], "text"}``; where a picture is null, the row's text
-stands in its place. A ``strip`` of ``{"label", "pictures"}`` goes below them over the whole width.
+stands in its place. ``strips``, each of ``{"label", "pictures"}``, go below them over the whole width.
 """
 
 import json
@@ -20,10 +20,10 @@ def contact_sheet(sheet: dict, tile: int = TILE) -> np.ndarray:
     """The sheet as (H, W, 3) uint8 RGB, each picture fitted into ``tile`` pixels a side."""
     columns, rows = sheet["columns"], sheet["rows"]
     width = len(columns) * (tile + GAP) + GAP
-    strip = sheet.get("strip", {}).get("pictures", [])
-    small = (width - GAP) // len(strip) - GAP if strip else 0
+    strips = sheet.get("strips", [])
+    small = [(width - GAP) // len(strip["pictures"]) - GAP for strip in strips]
     below = 2 * HEADING + len(rows) * (tile + HEADING)
-    page = np.full((below + (small + HEADING if strip else 0), width, 3), PAPER, np.uint8)
+    page = np.full((below + sum(small) + len(small) * HEADING, width, 3), PAPER, np.uint8)
     _write(page, sheet["title"], (GAP, HEADING - 10), 0.62, INK)
     for column, label in enumerate(columns):
         _write(page, label, (GAP + column * (tile + GAP), 2 * HEADING - 12), 0.5, INK)
@@ -37,10 +37,11 @@ def contact_sheet(sheet: dict, tile: int = TILE) -> np.ndarray:
                 continue
             _paste(page, path, top, left, tile)
         _write(page, entry["label"], (GAP, top + tile + 20), 0.44, FAINT)
-    for place, path in enumerate(strip):
-        _paste(page, path, below, GAP + place * (small + GAP), small)
-    if strip:
-        _write(page, sheet["strip"]["label"], (GAP, below + small + 20), 0.44, FAINT)
+    for strip, side in zip(strips, small, strict=True):
+        for place, path in enumerate(strip["pictures"]):
+            _paste(page, path, below, GAP + place * (side + GAP), side)
+        _write(page, strip["label"], (GAP, below + side + 20), 0.44, FAINT)
+        below += side + HEADING
     return page
 
 

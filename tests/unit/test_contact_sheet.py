@@ -36,15 +36,18 @@ def test_pictures_stand_where_their_column_and_row_are(tmp_path):
     assert (page[rows[1] - 60 : rows[1] - 20, columns[1] - 55 : columns[1]].min(axis=2) < 100).any()
 
 
-def test_a_strip_lies_below_the_rows_over_the_whole_width(tmp_path):
+def test_strips_lie_below_the_rows_over_the_whole_width(tmp_path):
     red, blue = _picture(tmp_path / "r.png", (200, 10, 10), (40, 40)), _picture(tmp_path / "b.png", (10, 10, 200))
     sheet = {"title": "t", "columns": ["one", "two"], "rows": [{"label": "first", "pictures": [red, red]}]}
-    page = contact_sheet(sheet | {"strip": {"label": "frames", "pictures": [blue, blue, blue, red]}}, tile=120)
+    strips = [{"label": "frames", "pictures": [blue, blue, blue, red]}, {"label": "steps", "pictures": [red, blue]}]
+    page = contact_sheet(sheet | {"strips": strips}, tile=120)
     small = (2 * (120 + GAP)) // 4 - GAP
-    assert page.shape[0] == 2 * HEADING + 120 + HEADING + small + HEADING
+    large = 120
+    assert page.shape[0] == 2 * HEADING + 120 + HEADING + small + HEADING + large + HEADING
     middle = 2 * HEADING + 120 + HEADING + small // 2
     assert tuple(page[middle, GAP + small // 2]) == (10, 10, 200)
     assert tuple(page[middle, GAP + 3 * (small + GAP) + small // 2]) == (200, 10, 10)
+    assert tuple(page[-HEADING - large // 2, GAP + large + GAP + large // 2]) == (10, 10, 200)
 
 
 def test_sheet_from_the_shell(tmp_path):
