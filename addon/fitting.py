@@ -15,12 +15,10 @@ from ..backend.formats.mesh_ply import read_ply_vertices, write_ply
 from . import captures, flame_arkit, flame_pose, jobs, residual
 from .fit_properties import model_path
 from .flame_rig import Rig, add_flame_head
-from .landmarks import world_landmarks
+from .landmarks import SCAN_OF, scan_asked, world_landmarks
 from .visibility import evaluable, world_matrix
 
 KINDS = ("fit-head", "fit-photos")
-SCAN_OF = "maquette_scan_of"
-"""Property of a scan: the job that was asked to fit a head to it, so that it is found whatever its name is then."""
 
 
 def write_inputs(scan: bpy.types.Object, folder: Path) -> tuple[Path, Path]:
@@ -66,13 +64,8 @@ def remember_scan(scan: bpy.types.Object, job_id: str) -> dict:
 @jobs.on_result("fit-head")
 def bring_in_scan_fit(job, result: dict) -> None:
     """The fitted head on its scan, wherever that is now; where it was, if the scan is gone."""
-    scan = _scan_of(job)
-    moved = Matrix.Identity(4)
-    asked = job.context.get("scan_matrix")
-    if scan is not None and asked:
-        moved = world_matrix(scan) @ Matrix([asked[k : k + 4] for k in range(0, 16, 4)]).inverted_safe()
-    name = scan.name if scan is not None else str(job.context.get("scan", "Scan"))
-    rig = _add_head(job, result, f"{name} Head", moved)
+    name, moved = scan_now(job)
+    rig = add_fitted_head(job, result, f"{name} Head", moved)
     ours = bpy.context.scene.maquette
     if ours.head is None or ours.head.name not in bpy.context.scene.objects:
         ours.head = rig.mesh
@@ -85,12 +78,12 @@ def bring_in_photo_fit(job, result: dict) -> None:
     folder, scene = Path(job.request["capture"]), bpy.context.scene
     scaled = Matrix.Identity(4)
     if "cameras" in result:
-        captures.place_cameras(scene, folder, _json(job.folder / result["cameras"]))
+        captures.place_cameras(scene, folder, read_json(job.folder / result["cameras"]))
     elif result.get("scale_source") == "head fit":
         metres = float(result["metres_per_unit"])
         captures.set_fitted_scale(scene, folder, metres)
         scaled = Matrix.Scale(metres, 4)
-    rig = _add_head(job, result, f"{folder.name} Head", scaled)
+    rig = add_fitted_head(job, result, f"{folder.name} Head", scaled)
     if "albedo" in result:
         with np.load(job.folder / result["albedo"], allow_pickle=False) as file:
             residual.set_albedo(rig.mesh, file["vertices"])
@@ -102,12 +95,29 @@ def bring_in_photo_fit(job, result: dict) -> None:
     scene.maquette.head = rig.mesh
 
 
-def _add_head(job, result: dict, name: str, moved: Matrix) -> Rig:
-    """The model with the fitted coefficients, at the place that they were fitted to."""
+def scan_now(job) -> tuple[str, Matrix]:
+    """The name of the scan that a job was asked for, and how it was moved in the world since then; the name that it had
+    and no move where it is gone."""
+    called, asked = str(job.context.get("scan", "Scan")), job.context.get("scan_matrix")
+    scan = scan_asked(job.id, called)
+    if scan is None:
+        return called, Matrix.Identity(4)
+    if not asked:
+        return scan.name, Matrix.Identity(4)
+    return scan.name, world_matrix(scan) @ Matrix([asked[k : k + 4] for k in range(0, 16, 4)]).inverted_safe()
+
+
+def add_fitted_head(job, result: dict, name: str, moved: Matrix) -> Rig:
+    """The model with the fitted coefficients, at the place that they were fitted to, with what the job reports of how
+    the bare head fits, where it does.
+
+    Raises:
+        MaquetteError: the model's file or the job's are gone or do not belong together; nothing was added then.
+    """
     path = model_path(job.request["model"])
     model = read_flame_model(path)
     coefficients = read_coefficients(job.folder / result["coefficients"]).applied_to(model)
-    values = read_ply_vertices(job.folder / result["head"]).get(residual.RESIDUAL)
+    values = read_ply_vertices(job.folder / result["head"]).get(residual.RESIDUAL) if "head" in result else None
     rig = add_flame_head(bpy.context, model, name=name, file=job.request["model"])
     flame_arkit.set_table(rig, flame_arkit.table_for(model, path))
     flame_pose.apply_coefficients(rig, coefficients)
@@ -116,7 +126,9 @@ def _add_head(job, result: dict, name: str, moved: Matrix) -> Rig:
     for thing in (rig.mesh, rig.armature):
         thing["maquette_job"] = job.id
     bpy.context.view_layer.update()
-    report = _summary(_json(job.folder / result["report"])) | {"scan": job.context.get("scan", "")}
+    if "head" not in result:
+        return rig
+    report = _summary(read_json(job.folder / result["report"])) | {"scan": job.context.get("scan", "")}
     if values is not None and len(values) == len(rig.mesh.data.vertices):
         head = [model.regions[name] for name in ("face", "scalp") if name in model.regions]
         judged = np.concatenate(head) if head else np.arange(len(values))
@@ -147,20 +159,13 @@ def _mean(values) -> float | None:
     return sum(known) / len(known) if known else None
 
 
-def _json(path: Path) -> dict:
+def read_json(path: Path) -> dict:
+    """A job's JSON file; {} where it is none."""
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return values if isinstance(values, dict) else {}
-
-
-def _scan_of(job) -> bpy.types.Object | None:
-    for thing in bpy.context.scene.objects:
-        if thing.type == "MESH" and thing.get(SCAN_OF) == job.id:
-            return thing
-    named = bpy.context.scene.objects.get(job.context.get("scan", ""))
-    return named if named is not None and named.type == "MESH" else None
 
 
 classes = ()

@@ -20,6 +20,8 @@ from .visibility import evaluable, world_matrix
 ROLE = "landmark"
 NAME = "maquette_landmark"
 """Custom property of an empty of ours: its landmark, whatever the object is called."""
+SCAN_OF = "maquette_scan_of"
+"""Property of a scan: the job that was asked to lay a head on it, so that it is found whatever its name is then."""
 SIZE = 0.008
 """Radius of a landmark's sphere, in largest dimensions of its scan."""
 FARTHEST = 0.03
@@ -40,6 +42,16 @@ def scan_of(context: bpy.types.Context) -> bpy.types.Object | None:
     if active is not None and active.get("maquette_role") == ROLE:
         active = active.parent
     return active if is_scan(active) and active.name in context.scene.objects else None
+
+
+def scan_asked(job_id: str, name: str = "") -> bpy.types.Object | None:
+    """The scan that a job was asked for, renamed or not; else the mesh of a name; None where both are gone."""
+    things = bpy.context.scene.objects
+    for thing in things if job_id else ():
+        if thing.type == "MESH" and thing.get(SCAN_OF) == job_id:
+            return thing
+    named = things.get(name)
+    return named if named is not None and named.type == "MESH" else None
 
 
 def landmarks_on(scan: bpy.types.Object) -> dict[str, bpy.types.Object]:

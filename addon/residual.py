@@ -6,6 +6,7 @@ import bpy
 import numpy as np
 
 from . import versions
+from .landmarks import scan_asked
 
 RESIDUAL = "residual"
 """Float attribute of the mesh, metres along the normal: above zero where the scan lies outside the head. Zero, and
@@ -111,16 +112,17 @@ def show_layer(context: bpy.types.Context, mesh: bpy.types.Object, layer: str) -
 
 
 def _cover_scan(context: bpy.types.Context, mesh: bpy.types.Object, shown: bool) -> None:
+    job_id = str(mesh.get("maquette_job", ""))
     if shown:
         if COVERS in mesh:
             return
-        scan = context.view_layer.objects.get((report_of(mesh) or {}).get("scan", ""))
-        if scan is not None and scan is not mesh and not scan.hide_get():
+        scan = scan_asked(job_id, (report_of(mesh) or {}).get("scan", ""))
+        if scan is not None and scan is not mesh and scan.visible_get():
             scan.hide_set(True)
             mesh[COVERS] = scan.name
     elif COVERS in mesh:
-        scan = context.view_layer.objects.get(mesh[COVERS])
-        if scan is not None:
+        scan = scan_asked(job_id, mesh[COVERS])
+        if scan is not None and scan.name in context.view_layer.objects:
             scan.hide_set(False)
         del mesh[COVERS]
 
