@@ -15,6 +15,7 @@ from ..fit.shape import Parameters, Shape
 from ..formats.flame_model import FlameModel, z_up
 from ..formats.layout import BUILT_IN_LAYOUT, Layout, read_layout, topology_hash, uv_hash, write_layout
 from . import frames
+from .carried import Carried
 from .layout import make_layout
 from .regions import with_regions
 from .subdivision import Subdivision, levels_for, subdivide
@@ -109,12 +110,20 @@ class DenseHead:
         rest = self.rest(identity)
         if expression is None and pose is None:
             return rest + displacement
-        posed = self.vertices(identity, expression, pose)
-        return frames.displaced(rest, posed, self.faces, self.uv, displacement)
+        return self.carried(displacement, identity).on(self.vertices(identity, expression, pose))
+
+    def carried(self, displacement: np.ndarray, identity=None) -> Carried:
+        """The rest head's displacements (W, 3), ready to be laid on the person posed again and again."""
+        return Carried(self.rest(identity), self.faces, self.uv, displacement, self.edged)
 
     def frames(self, vertices: np.ndarray) -> np.ndarray:
         """(W, 3, 3) tangent frames of a dense head (W, 3) without displacement."""
-        return frames.tangent_frames(vertices, self.faces, self.uv)
+        return frames.tangent_frames(vertices, self.faces, self.uv, self.edged)
+
+    @cached_property
+    def edged(self) -> np.ndarray:
+        """(W,) bool as ``frames.tangent_frames`` takes it: the same vertices for every head of the model."""
+        return frames.edged_tangents(self.rest(), self.faces, self.uv)
 
 
 def dense_head(model: FlameModel, layout: Layout | None = None) -> DenseHead:

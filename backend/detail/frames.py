@@ -14,7 +14,9 @@ def vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
     return _unit(_gathered(cross[:, None], faces, len(vertices)))
 
 
-def tangent_frames(vertices: np.ndarray, faces: np.ndarray, uv: np.ndarray) -> np.ndarray:
+def tangent_frames(
+    vertices: np.ndarray, faces: np.ndarray, uv: np.ndarray, edged: np.ndarray | None = None
+) -> np.ndarray:
     """(V, 3, 3) orthonormal frames of a mesh; columns are tangent, bitangent and normal.
 
     The tangent runs where U grows, made orthogonal to the normal; the bitangent completes a right-handed frame, so that
@@ -25,9 +27,36 @@ def tangent_frames(vertices: np.ndarray, faces: np.ndarray, uv: np.ndarray) -> n
         vertices: (V, 3) of the head without displacement.
         faces: (F, 3)
         uv: (F, 3, 2) of the triangles' corners.
+        edged: (V,) bool the vertices where an edge is the tangent, from ``edged_tangents`` of one head for all its
+            poses; without it they are found on this one.
     """
-    vertices, uv = np.asarray(vertices, np.float64), np.asarray(uv, np.float64)
+    vertices = np.asarray(vertices, np.float64)
     normal = vertex_normals(vertices, faces)
+    tangent, share = _tangents(vertices, faces, uv, normal)
+    weak = _weak(tangent, share) if edged is None else edged
+    if weak.any():
+        corners, edge = vertices[faces], np.zeros_like(vertices)
+        for k in range(3):
+            edge[faces[::-1, k]] = (corners[:, (k + 1) % 3] - corners[:, k])[::-1]
+        tangent[weak] = _flattened(edge, normal)[weak]
+    tangent = _unit(tangent)
+    return np.stack([tangent, np.cross(normal, tangent), normal], axis=-1)
+
+
+def edged_tangents(vertices: np.ndarray, faces: np.ndarray, uv: np.ndarray) -> np.ndarray:
+    """(V,) bool the vertices where U's directions cancel, so that an edge of the mesh is the tangent.
+
+    Found on one head of a topology and used for all, so that no vertex changes its tangent in the middle of a motion.
+    """
+    vertices = np.asarray(vertices, np.float64)
+    return _weak(*_tangents(vertices, faces, uv, vertex_normals(vertices, faces)))
+
+
+def _tangents(
+    vertices: np.ndarray, faces: np.ndarray, uv: np.ndarray, normal: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """(V, 3) directions in which U grows, weighted by the triangles' areas, and (V,) these areas' sums."""
+    uv = np.asarray(uv, np.float64)
     corners = vertices[faces]
     a, b = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
     s, t = uv[:, 1] - uv[:, 0], uv[:, 2] - uv[:, 0]
@@ -37,16 +66,11 @@ def tangent_frames(vertices: np.ndarray, faces: np.ndarray, uv: np.ndarray) -> n
     area = np.linalg.norm(np.cross(a, b), axis=1, keepdims=True)
     mixed = _gathered((along_u * area)[:, None], faces, len(vertices))
     share = _gathered(area[:, None], faces, len(vertices))
-    tangent = _flattened(mixed, normal)
-    # Which vertices these are must not hang on the pose: a little margin, and the edge is the mesh's own.
-    weak = np.linalg.norm(tangent, axis=1) < 0.05 * share[:, 0]
-    if weak.any():
-        edge = np.zeros_like(vertices)
-        for k in range(3):
-            edge[faces[::-1, k]] = (corners[:, (k + 1) % 3] - corners[:, k])[::-1]
-        tangent[weak] = _flattened(edge, normal)[weak]
-    tangent = _unit(tangent)
-    return np.stack([tangent, np.cross(normal, tangent), normal], axis=-1)
+    return _flattened(mixed, normal), share[:, 0]
+
+
+def _weak(tangent: np.ndarray, share: np.ndarray) -> np.ndarray:
+    return np.linalg.norm(tangent, axis=1) < 0.05 * share
 
 
 def to_tangent(displacement: np.ndarray, frames: np.ndarray) -> np.ndarray:
@@ -71,8 +95,9 @@ def displaced(
         uv: (F, 3, 2)
         displacement: (V, 3) metres, object axes of the neutral head.
     """
-    inside = to_tangent(displacement, tangent_frames(neutral, faces, uv))
-    return posed + to_object(inside, tangent_frames(posed, faces, uv))
+    edged = edged_tangents(neutral, faces, uv)
+    inside = to_tangent(displacement, tangent_frames(neutral, faces, uv, edged))
+    return posed + to_object(inside, tangent_frames(posed, faces, uv, edged))
 
 
 def _gathered(of_faces: np.ndarray, faces: np.ndarray, count: int) -> np.ndarray:

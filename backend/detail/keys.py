@@ -1,0 +1,160 @@
+"""The dense head as shape keys and skin: what Blender plays live, and how far that is from the exact way.
+
+Blender adds shape keys before it skins, so the dense head's keys are the model's through the subdivision, and each has
+the change of the tangent frames (HeadCraft, B.1) on top: what the displacement does when that key alone is moved. For
+expressions that is a line through the turning displacement; for joints it is what the skin does not do by itself, as a
+function of the nine numbers, R - 1, that move the model's own pose correctives.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from ..formats.dense_keys import DenseKeys
+from ..formats.flame_model import FlameModel
+from .carried import Carried
+from .dense import DenseHead
+from .poser import Poser, bends, skinned
+
+AMPLITUDE = 3.0**0.5
+"""Where an expression is looked at, on both sides. For coefficients that are normally distributed this is the best
+line: the slope E[v f(v)] by Gauss and Hermite's three points, right for whatever has no power above the third."""
+RANGES = {"neck": (35.0, 45.0, 25.0), "jaw": (25.0, 8.0, 6.0)}
+"""Degrees about a joint's axes up to which the skin is mended; ``OTHER`` for joints that are not named."""
+OTHER = (25.0, 25.0, 10.0)
+OPENS = ("jaw",)
+"""Joints that turn one way only about their first axis."""
+TURNS = 24
+"""Turns of a joint that are looked at."""
+NOTHING = 1e-5
+"""Metres: a key that moves no vertex as far, at its usual amplitude, is left out."""
+STILL = 1e-6
+"""Metres: a vertex that a key moves less has zeros there, which files hold in no room."""
+
+
+def dense_keys(
+    dense: DenseHead,
+    displacement: np.ndarray,
+    identity: np.ndarray | None = None,
+    step: Callable[[], None] = lambda: None,
+) -> DenseKeys:
+    """Keys of one person's dense head.
+
+    Args:
+        dense: of the model.
+        displacement: (W, 3) metres, object axes of the person's rest head.
+        identity: (<= I,) standard deviations.
+        step: called ``steps(dense.model)`` times.
+    """
+    model = dense.model
+    identity = np.zeros(0) if identity is None else np.asarray(identity, np.float64)
+    poser, carried = Poser(dense, identity), dense.carried(displacement, identity)
+    expressions, modes = _expressions(poser, carried, step)
+    weights = dense_weights(dense)
+    correctives, places = _correctives(poser, carried, weights, poser.rest + displacement, step)
+    return DenseKeys(
+        model.name, model.hash, identity, (poser.rest + displacement).astype(np.float32), dense.faces,
+        dense.subdivision.parents, dense.uv, dense.layout_hash, weights.astype(np.float32), model.joint_names,
+        expressions, modes, correctives, places,
+        dense.standard_uv if model.uv is not None else None, dense.regions,
+    )  # fmt: skip
+
+
+def steps(model: FlameModel) -> int:
+    """How often ``dense_keys`` calls ``step``."""
+    return model.expression.shape[2] + TURNS * len(_mended(model))
+
+
+def dense_weights(dense: DenseHead) -> np.ndarray:
+    """(W, J) float64 skin weights through the subdivision, which may overshoot: clipped, and adding up to 1 again."""
+    weights = dense.subdivision.dense(dense.model.weights.astype(np.float64))
+    weights[weights < 1e-4] = 0
+    return weights / weights.sum(axis=1, keepdims=True)
+
+
+def played(keys: DenseKeys, poser: Poser, expression=None, pose=None) -> np.ndarray:
+    """(W, 3) what Blender makes of the keys: shape keys, then linear blend skinning."""
+    head = keys.basis.astype(np.float64)
+    if expression is not None:
+        for key, place in zip(keys.expression_keys, keys.expression_places):
+            if place < len(expression) and expression[place]:
+                head += expression[place] * key.astype(np.float64)
+    if pose is not None:
+        turned = bends(pose)
+        for key, place in zip(keys.corrective_keys, keys.corrective_places):
+            head += turned[tuple(place)] * key.astype(np.float64)
+    return skinned(head, keys.weights.astype(np.float64), *poser.bones(expression, pose))
+
+
+def _expressions(poser: Poser, carried: Carried, step: Callable[[], None]) -> tuple[np.ndarray, np.ndarray]:
+    """(K, W, 3) float16 metres a unit of the modes (K,) that move something."""
+    keys, modes = [], []
+    for k, unit in enumerate(np.eye(poser.model.expression.shape[2])):
+        ends = [carried.on(poser.posed(side * AMPLITUDE * unit)) for side in (1, -1)]
+        key = _tidied((ends[0] - ends[1]) / (2 * AMPLITUDE), AMPLITUDE)
+        if key is not None:
+            keys.append(key)
+            modes.append(k)
+        step()
+    return _stacked(keys, len(poser.rest)), np.array(modes, np.int32)
+
+
+def _correctives(
+    poser: Poser, carried: Carried, weights: np.ndarray, basis: np.ndarray, step: Callable[[], None]
+) -> tuple[np.ndarray, np.ndarray]:
+    """(C, W, 3) float16 and (C, 3) joint, row, column.
+
+    For some turns of each joint, the exact head is taken back through the skin; what then differs from the basis is the
+    least-squares sum of nine keys times R - 1. The model's own correctives are a part of that.
+    """
+    model, keys, places = poser.model, [], []
+    for joint in _mended(model):
+        turns = _turns(model.joint_names[joint])
+        features, moments = np.empty((TURNS, 9)), 0.0
+        for i, turn in enumerate(turns):
+            pose = np.zeros((len(model.parents), 3))
+            pose[joint] = turn
+            features[i] = bends(pose)[joint].ravel()
+            linear = np.tensordot(weights, (bones := poser.bones(None, pose))[0], axes=1)
+            exact = carried.on(poser.posed(None, pose))
+            before = np.linalg.solve(linear, (exact - weights @ bones[1])[:, :, None])[:, :, 0]
+            moments = moments + np.multiply.outer(features[i], before - basis)
+            step()
+        gram = features.T @ features
+        gram += 1e-6 * np.trace(gram) * np.eye(9)
+        found = np.linalg.solve(gram, moments.reshape(9, -1)).reshape(9, -1, 3)
+        for place in range(9):
+            key = _tidied(found[place], np.abs(features[:, place]).max())
+            if key is not None:
+                keys.append(key)
+                places.append((joint, place // 3, place % 3))
+    return _stacked(keys, len(basis)), np.array(places, np.int32).reshape(-1, 3)
+
+
+def _mended(model: FlameModel) -> list[int]:
+    """Joints whose turns do more than turn: with correctives, or vertices that they share with another joint."""
+    shared = ((model.weights > 1e-4) & (model.weights < 1 - 1e-4)).any(axis=0)
+    bent = model.pose_correctives.reshape(-1, len(model.parents) - 1, 9).any(axis=(0, 2))
+    return [j for j in range(1, len(model.parents)) if shared[j] or bent[j - 1]]
+
+
+def _turns(joint: str) -> np.ndarray:
+    """(TURNS, 3) radians: about the first axis alone, then about all."""
+    ranges = np.radians(RANGES.get(joint, OTHER))
+    low = np.array([0.0 if joint in OPENS else -1.0, -1.0, -1.0])
+    turns = np.random.default_rng(0).uniform(low, 1.0, (TURNS, 3)) * ranges
+    alone = np.linspace(low[0], 1.0, TURNS // 3 + 1)[-(TURNS // 3) :]
+    turns[: len(alone)] = np.outer(alone, [ranges[0], 0, 0])
+    return turns
+
+
+def _tidied(key: np.ndarray, amplitude: float) -> np.ndarray | None:
+    """(W, 3) float16, or None if it moves nothing; ``amplitude`` is how large its value usually is."""
+    reach = np.linalg.norm(key, axis=1) * amplitude
+    if reach.max(initial=0) < NOTHING:
+        return None
+    return np.where((reach < STILL)[:, None], 0, key).astype(np.float16)
+
+
+def _stacked(keys: list[np.ndarray], points: int) -> np.ndarray:
+    return np.stack(keys) if keys else np.zeros((0, points, 3), np.float16)
