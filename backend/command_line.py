@@ -32,6 +32,7 @@ EXAMPLES = {
     "align-head": "align-head captures/anna --out out/anna-head",
     "fit-head": "fit-head scan.obj --landmarks clicks.pp --model built-in --out out/anna",
     "fit-photos": "fit-photos captures/anna --cameras known --out out/anna-head",
+    "register-scan": "register-scan scan.obj --landmarks clicks.pp --model built-in --preset standard --out out/anna",
     "fit-arkit": "fit-arkit FLAME2023/flame2023.pkl --out out/arkit",
     "outer-surface": "outer-surface --head anna.obj --strands groom.npz --out out/surface",
     "check-backend": "check-backend --json",

@@ -13,6 +13,7 @@ from pathlib import Path
 from .errors import RequestError
 
 PRESETS = ("draft", "standard")
+REGISTRATION_PRESETS = ("draft", "standard")
 DEVICES = ("auto", "cpu", "cuda", "mps")
 UNITS = {"m": 1.0, "cm": 0.01, "mm": 0.001, "inch": 0.0254}
 """Metres in one unit of a file."""
@@ -241,6 +242,30 @@ class FitPhotos(Request):
 
 
 @dataclass(frozen=True)
+class RegisterScan(Request):
+    """A dense head's displacements registered to a scan with landmarks, and their map in the custom UV layout."""
+
+    kind = "register-scan"
+    exclusive = True
+    scan: Path = setting("Scan: a mesh or point cloud (.obj, .ply, .stl, .glb, .npz).", positional=True)
+    landmarks: Path = setting("Landmarks on the scan (.npy, MeshLab's .pp, .json), in the scan's own unit and axes.")
+    model: str = head_model()
+    unit: str = setting(
+        "Unit of the scan's file (m, cm, mm, inch, or metres in one unit); guessed from the face without one.", ""
+    )
+    preset: str = setting(
+        "Fewer rounds, the default, or the published optimisation.", "standard", choices=REGISTRATION_PRESETS
+    )
+    partial: bool = setting("The scan shows a part of the head only, such as one depth picture does.", False)
+    size: int = setting("Width and height of the displacement map.", 1024, minimum=64, maximum=8192, unit="texels")
+    expression: bool = setting("Fit an expression and the jaw as well.", True)
+    steps: int = setting(
+        "Adam's steps in each stage of the preset paper; 0 takes the published 1,000.", 0, minimum=0, maximum=100_000
+    )
+    device: str = setting("Where to compute.", "auto", choices=DEVICES)
+
+
+@dataclass(frozen=True)
 class FitArkit(Request):
     """ARKit's 52 shapes as expressions of a head model, fitted to how the built-in head shows them."""
 
@@ -292,7 +317,7 @@ REQUESTS: dict[str, type[Request]] = {
     for request in (
         FakeJob, CheckBackend, SetUpBackend,
         ReconstructHair, EvaluateStrands, ConvertStrands, MakeHairstyle, AlignHead, FitHead, FitPhotos, FitArkit,
-        OuterSurface,
+        OuterSurface, RegisterScan,
     )
 }  # fmt: skip
 

@@ -50,7 +50,7 @@ def run(request: FitHead, reporter: Reporter) -> dict:
         "landmark_error_mm": clicks,
     } | figures
     write_json(reporter.folder / "report.json", report)
-    warn(report, reporter)
+    _warn(report, reporter)
     files = {"coefficients": "coefficients.npz", "head": "head.ply", "report": "report.json"}
     return (
         files
@@ -63,11 +63,15 @@ def run(request: FitHead, reporter: Reporter) -> dict:
     )
 
 
-def warn(report: dict, reporter: Reporter) -> None:
-    """Tell the artist what in a fit's report is doubtful."""
+def warn_of_unit(report: dict, reporter: Reporter) -> None:
+    """Tell the artist which unit was guessed."""
     if report["unit_source"] != "as told":
         unit = report["unit"] or f"{report['metres_per_unit']:.4g} m"
         reporter.warning(f"One unit of the scan is taken as {unit} ({report['unit_source']}); say so if it is another.")
+
+
+def _warn(report: dict, reporter: Reporter) -> None:
+    warn_of_unit(report, reporter)
     face = report["scan_to_head_mm"]["regions"].get("face", {}).get("mean")
     if face is None:
         reporter.warning("The scan has no face where the head lies; look at the fit, and check the landmarks.")
