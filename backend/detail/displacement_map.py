@@ -2,29 +2,48 @@
 
 import numpy as np
 from scipy.ndimage import distance_transform_edt
+from scipy.spatial import cKDTree
 
 from ..errors import HeadError
-from ..formats.displacement import OBJECT, RANGE, DisplacementMap
+from ..formats.displacement import OBJECT, RANGE, TANGENT, DisplacementMap
 from ..geometry.raster import rasterise
+from .frames import to_object, to_tangent
+from .texels import Places, answering, places, sample, texel_places
 
 _RIM = 1.5
 """Texels outside a chart that a bilinear sample on its border may touch."""
+_STEPS = 4
+"""Parts of a seam's edge between which both its sides are made to agree."""
+_FINE = 2
+"""Points of the seam a texel when the nearest is sought."""
 BLEND = 10
 """Texels at 256² on both sides of the seam over which the repair fades (A.2)."""
 
 
-def bake(displacement: np.ndarray, faces: np.ndarray, uv: np.ndarray, size: int = 1024, **said: str) -> DisplacementMap:
+def bake(
+    displacement: np.ndarray,
+    faces: np.ndarray,
+    uv: np.ndarray,
+    size: int = 1024,
+    tangents: np.ndarray | None = None,
+    limit: float = RANGE,
+    **said: str,
+) -> DisplacementMap:
     """Draw the displacements of a dense head's vertices into its layout (HeadCraft, 3.1).
 
-    Texels just outside a chart carry on its border triangles, so that samples at the border mix in nothing foreign; the
-    rest of the empty space gets its nearest texel's value. Nothing else is done to what was registered.
+    Texels just outside a chart carry on its border triangles, so that samples at the border mix in nothing foreign, and
+    those that a vertex is sampled from are corrected until the sample is what was registered, on both sides of a seam;
+    the rest of the empty space gets its nearest texel's value. Nothing else is done to what was registered.
 
     Args:
         displacement: (W, 3) metres; what is out of range is cut, and counted.
         faces: (G, 3) dense triangles.
         uv: (G, 3, 2) of their corners.
         size: texels along a side.
-        said: ``frame``, ``layout``, ``model``, ``model_hash`` of the map.
+        tangents: (P, 3, 3) frames of ``texels.places(faces, uv)`` to write the displacements in; None writes them as
+            they are.
+        limit: metres either way; infinite for a file that holds any number.
+        said: ``layout``, ``model``, ``model_hash`` of the map.
 
     Raises:
         HeadError: a displacement is not a finite number.
@@ -32,8 +51,12 @@ def bake(displacement: np.ndarray, faces: np.ndarray, uv: np.ndarray, size: int 
     displacement = np.asarray(displacement, np.float64)
     if not np.isfinite(displacement).all():
         raise HeadError("The displacements have numbers that are not finite; register the scan again.")
-    held = displacement.clip(-RANGE, RANGE)
-    clipped = int((held != displacement).any(axis=1).sum())
+    at = places(faces, uv)
+    given = displacement[at.vertex]
+    if tangents is not None:
+        given = to_tangent(given, tangents)
+    held = given.clip(-limit, limit)
+    clipped = len(np.unique(at.vertex[(held != given).any(axis=1)]))
     pixels = texel_places(uv, size).reshape(-1, 2)
     drawn = rasterise(pixels, np.ones(len(pixels)), np.arange(len(pixels)).reshape(-1, 3), (size, size), False)
     face, weights = drawn.face, drawn.weights
@@ -43,9 +66,18 @@ def bake(displacement: np.ndarray, faces: np.ndarray, uv: np.ndarray, size: int 
     y, x = np.nonzero(rim)
     weights[rim] = _barycentric(np.column_stack([x, y]) + 0.5, pixels.reshape(-1, 3, 2)[face[rim]])
     inside = face >= 0
-    values = np.zeros((size, size, 3), np.float32)
-    values[inside] = np.einsum("nk,nkc->nc", weights[inside], held[faces[face[inside]]]).clip(-RANGE, RANGE)
-    return DisplacementMap(filled(values, inside), clipped=clipped, **({"frame": OBJECT} | said))
+    values = np.zeros((size, size, 3))
+    values[inside] = np.einsum("nk,nkc->nc", weights[inside], held[at.corners[face[inside]]])
+    values = filled(values, inside)
+    # Between the vertices of a seam both its sides are to say the same as well.
+    one, other = _seam_edges(faces, at).T
+    shares = _between()
+    line = at.uv[one] * (1 - shares) + at.uv[other] * shares
+    along = held[one] * (1 - shares) + held[other] * shares
+    spots = np.concatenate([at.uv, line.reshape(-1, 2)])
+    values = answering(values, spots, np.concatenate([held, along.reshape(-1, 3)]))
+    values = values.clip(-limit, limit).astype(np.float32)
+    return DisplacementMap(values, OBJECT if tangents is None else TANGENT, clipped, **said)
 
 
 def _barycentric(points: np.ndarray, corners: np.ndarray) -> np.ndarray:
@@ -65,37 +97,30 @@ def filled(values: np.ndarray, known: np.ndarray) -> np.ndarray:
     return values[row, column]
 
 
-def sample(values: np.ndarray, uv: np.ndarray) -> np.ndarray:
-    """(..., C) float64 bilinear values of a picture (N, N, C) at UVs (..., 2); texel centres are at half numbers."""
-    size = len(values)
-    place = texel_places(uv, size).reshape(-1, 2) - 0.5
-    place = place.clip(0, size - 1)
-    x, y = np.minimum(place.astype(int), size - 2).T
-    s, t = (place - np.stack([x, y], axis=1)).T[..., None]
-    top = values[y, x] * (1 - s) + values[y, x + 1] * s
-    bottom = values[y + 1, x] * (1 - s) + values[y + 1, x + 1] * s
-    return (top * (1 - t) + bottom * t).reshape(*np.shape(uv)[:-1], values.shape[2])
-
-
-def sample_at_vertices(values: np.ndarray, faces: np.ndarray, uv: np.ndarray, count: int) -> np.ndarray:
-    """(W, C) of a dense head's vertices: the mean over a vertex's places in the layout, each counted once a triangle.
+def sample_at_vertices(
+    values: np.ndarray, faces: np.ndarray, uv: np.ndarray, count: int, tangents: np.ndarray | None = None
+) -> np.ndarray:
+    """(W, C) of a dense head's vertices: the mean over a vertex's places in the layout.
 
     Args:
         values: (N, N, C)
         faces: (G, 3)
         uv: (G, 3, 2)
         count: W
+        tangents: (P, 3, 3) frames of ``texels.places(faces, uv)`` that the values are written in; None for object axes.
     """
-    at_corners = sample(values, uv).reshape(-1, values.shape[2])
-    uses = np.maximum(np.bincount(faces.ravel(), minlength=count), 1)
-    sums = [np.bincount(faces.ravel(), at_corners[:, k], count) for k in range(values.shape[2])]
-    return np.stack(sums, axis=1) / uses[:, None]
+    at = places(faces, uv)
+    found = sample(values, at.uv)
+    if tangents is not None:
+        found = to_object(found, tangents)
+    return _mean(found, at.vertex, count)[0]
 
 
 def seam_jump(values: np.ndarray, faces: np.ndarray, uv: np.ndarray) -> np.ndarray:
     """(S,) by how much a map's values (N, N, C) differ between the places of each vertex that has more than one."""
-    vertex, place = seam_places(faces, uv)
-    found = sample(values, place)
+    at = places(faces, uv)
+    found = sample(values, at.uv[at.on_seam])
+    vertex = np.unique(at.vertex[at.on_seam], return_inverse=True)[1]
     most = np.full((vertex.max(initial=-1) + 1, values.shape[2]), -np.inf)
     least = -most
     np.maximum.at(most, vertex, found)
@@ -110,7 +135,7 @@ def repair_seam(values: np.ndarray, covered: np.ndarray, faces: np.ndarray, uv: 
     on each side, along with the seam, so that nothing but the neighbourhood of the seam changes.
 
     Args:
-        values: (N, N, C)
+        values: (N, N, C) in object axes.
         covered: (N, N) bool, as ``packing.covered`` gives it: texels inside a triangle.
         faces: (G, 3)
         uv: (G, 3, 2)
@@ -118,72 +143,80 @@ def repair_seam(values: np.ndarray, covered: np.ndarray, faces: np.ndarray, uv: 
     Returns:
         (N, N, C) the map, its empty space filled anew.
     """
-    vertex, place = seam_places(faces, uv)
-    if not len(vertex):
-        return filled(values, covered)
+    at = places(faces, uv)
+    edges = _seam_edges(faces, at)
+    result = _continued(values, covered)
+    if not len(edges):
+        return result.astype(values.dtype)
     size = len(values)
     reach = BLEND * size / 256
-    ends = _seam_corners(faces, uv)
-    # The seam as texels: each of its edges as densely as texels lie, once for every side that it has.
-    steps = np.ceil(np.linalg.norm(ends[1] - ends[0], axis=1).max(initial=0) * size * 2).astype(int) + 2
-    share = np.linspace(0, 1, max(steps, 2))[:, None, None]
-    line = (ends[0] * (1 - share) + ends[1] * share).reshape(-1, 2)
-    texel = texel_places(line, size).astype(int).clip(0, size - 1)
-    result = filled(values, covered).astype(np.float64)
+    seam = at.on_seam
+    ends = at.uv[edges]
+    lacking = np.zeros((len(at.uv), values.shape[2]))
+    found = sample(result, at.uv[seam])
+    lacking[seam] = _mean(found, at.vertex[seam], at.vertex.max() + 1)[1] - found
+    # Every texel near the seam takes what the nearest point of the seam lacks, faded.
+    steps = int(np.ceil(np.linalg.norm(ends[:, 1] - ends[:, 0], axis=1).max() * size * _FINE)) + 1
+    share = (np.arange(steps) / steps)[:, None, None]
+    line = (ends[:, 0] * (1 - share) + ends[:, 1] * share).reshape(-1, 2)
+    along = (lacking[edges[:, 0]] * (1 - share) + lacking[edges[:, 1]] * share).reshape(-1, values.shape[2])
+    row, column = np.nonzero(_near(line, size, reach))
+    texels = np.column_stack([column, row]) + 0.5
+    distance, nearest = cKDTree(texel_places(line, size)).query(texels)
+    fade = np.cos(np.pi / 2 * (distance / reach).clip(0, 1)) ** 2
+    result[row, column] += fade[:, None] * along[nearest]
+
+    # A bilinear sample mixes four texels, so this is not yet quite what each sample lacked.
+    shares = _between()
+    middle = (ends[:, 0] * (1 - shares) + ends[:, 1] * shares).reshape(-1, 2)
+    spots = np.concatenate([at.uv[seam], middle])
+    turned = at.vertex[edges[:, 0]] > at.vertex[edges[:, 1]]
+    number = np.where(turned, len(shares) - 1 - np.arange(len(shares))[:, None], np.arange(len(shares))[:, None])
+    twin = np.unique(np.sort(at.vertex[edges], axis=1), axis=0, return_inverse=True)[1].ravel()
+    owner = np.concatenate([at.vertex[seam], at.vertex.max() + 1 + (twin * len(shares) + number).ravel()])
     for _ in range(3):
-        # What a bilinear sample sees is a mix of four texels, so one correction is nearly but not quite enough.
-        found = sample(result, place)
-        count = np.bincount(vertex)
-        mean = np.stack([np.bincount(vertex, found[:, k]) for k in range(found.shape[1])], axis=1) / count[:, None]
-        lacking = mean[vertex] - found
-        corner_lacking = _at_ends(lacking, vertex, place, ends)
-        along = (corner_lacking[0] * (1 - share) + corner_lacking[1] * share).reshape(-1, values.shape[2])
-        total = np.zeros_like(result)
-        hits = np.zeros((size, size))
-        np.add.at(total, (texel[:, 1], texel[:, 0]), along)
-        np.add.at(hits, (texel[:, 1], texel[:, 0]), 1)
-        known = hits > 0
-        total[known] /= hits[known][:, None]
-        distance, (row, column) = distance_transform_edt(~known, return_indices=True)
-        fade = np.cos(np.pi / 2 * (distance / reach).clip(0, 1)) ** 2
-        result = result + fade[..., None] * total[row, column]
+        result = answering(result, spots, _mean(sample(result, spots), owner, owner.max() + 1)[1])
     return result.astype(values.dtype)
 
 
-def seam_places(faces: np.ndarray, uv: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Vertices with more than one place in a layout: (P,) numbered from 0, and (P, 2) every one of their places."""
-    key = np.column_stack([faces.ravel(), np.round(uv.reshape(-1, 2) * 1e6).astype(np.int64)])
-    unique, first = np.unique(key, axis=0, return_index=True)
-    many = np.bincount(unique[:, 0])[unique[:, 0]] > 1
-    return np.unique(unique[many, 0], return_inverse=True)[1], uv.reshape(-1, 2)[first[many]].astype(np.float64)
+def _continued(values: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """(N, N, C) float64 filled; the texels next to what is known go on as steeply as it ends."""
+    result = filled(values, known).astype(np.float64)
+    distance, nearest = distance_transform_edt(~known, return_indices=True)
+    y, x = np.nonzero(~known & (distance <= _RIM + 1))
+    row, column = nearest[:, y, x]
+    back = (2 * row - y).clip(0, len(values) - 1), (2 * column - x).clip(0, len(values) - 1)
+    result[y, x] += np.where(known[back][:, None], values[row, column] - values[back], 0)
+    return result
 
 
-def texel_places(uv: np.ndarray, size: int) -> np.ndarray:
-    """(..., 2) pixels, x to the right and y down, of UVs: V = 1 is the top."""
-    uv = np.asarray(uv, np.float64)
-    return np.stack([uv[..., 0] * size, (1 - uv[..., 1]) * size], axis=-1)
+def _between() -> np.ndarray:
+    return (np.arange(1, _STEPS) / _STEPS)[:, None, None]
 
 
-def _seam_corners(faces: np.ndarray, uv: np.ndarray) -> np.ndarray:
-    """(2, K, 2) UVs of both ends of every half-edge that the layout is cut along."""
+def _near(line: np.ndarray, size: int, reach: float) -> np.ndarray:
+    """(size, size) bool: texels within so many texels, and one, of UVs (P, 2)."""
+    texel = texel_places(line, size).astype(int).clip(0, size - 1)
+    away = np.ones((size, size), bool)
+    away[texel[:, 1], texel[:, 0]] = False
+    return distance_transform_edt(away) < reach + 1
+
+
+def _mean(values: np.ndarray, owner: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """(count, C) the mean of each owner's values (P, C), and (P, C) the same at each of them."""
+    uses = np.maximum(np.bincount(owner, minlength=count), 1)[:, None]
+    mean = np.stack([np.bincount(owner, column, count) for column in values.T], axis=1) / uses
+    return mean, mean[owner]
+
+
+def _seam_edges(faces: np.ndarray, at: Places) -> np.ndarray:
+    """(K, 2) places of both ends of every half-edge that the layout is cut along, in the direction of its triangle."""
     start, end = faces.ravel().astype(np.int64), np.roll(faces, -1, axis=1).ravel().astype(np.int64)
-    at = np.round(uv.reshape(-1, 2) * 1e6).astype(np.int64)
-    at_end = np.roll(at.reshape(-1, 3, 2), -1, axis=1).reshape(-1, 2)
-    forward = start * (faces.max() + 1) + end
-    backward = end * (faces.max() + 1) + start
+    here, there = at.corners.ravel(), np.roll(at.corners, -1, axis=1).ravel()
+    count = faces.max() + 1
+    forward, backward = start * count + end, end * count + start
     order = np.argsort(forward)
     found = order[np.searchsorted(forward[order], backward).clip(max=len(order) - 1)]
     paired = forward[found] == backward
-    cut = paired & ((at_end[found] != at).any(axis=1) | (at[found] != at_end).any(axis=1))
-    corner = uv.reshape(-1, 2).astype(np.float64)
-    other = np.roll(uv, -1, axis=1).reshape(-1, 2).astype(np.float64)
-    return np.stack([corner[cut], other[cut]])
-
-
-def _at_ends(lacking: np.ndarray, vertex: np.ndarray, place: np.ndarray, ends: np.ndarray) -> np.ndarray:
-    """(2, K, C) what is lacking at the ends of the seam's edges."""
-    key = lambda uv: np.round(uv * 1e6).astype(np.int64) @ [1 << 32, 1]  # noqa: E731
-    known = key(place)
-    order = np.argsort(known)
-    where = order[np.searchsorted(known[order], key(ends)).clip(max=len(order) - 1)]
-    return np.where((known[where] == key(ends))[..., None], lacking[where], 0.0)
+    cut = paired & ((there[found] != here) | (here[found] != there))
+    return np.column_stack([here[cut], there[cut]])

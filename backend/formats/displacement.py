@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import HeadError
-from .exr import write_exr
+from .exr import read_exr, write_exr
 from .png import write_png
 
 FORMAT, VERSION = "maquette-displacement", 1
@@ -19,7 +19,7 @@ RANGE = 1 / 6
 OBJECT, TANGENT = "object", "tangent"
 FRAMES = {
     OBJECT: "object axes of the rest pose, Z up, looking along -Y",
-    TANGENT: "tangent (where U grows), bitangent and normal of the rest pose's smooth surface",
+    TANGENT: "tangent, normal, bitangent (MikkTSpace) of the rest pose's smooth surface in the layout",
 }
 SIZES = (16, 8192)
 
@@ -30,7 +30,8 @@ class DisplacementMap:
 
     Attributes:
         values: (N, N, 3) float32, metres; the first row is the top (V = 1).
-        frame: "object" (axes of the rest pose, Z up) or "tangent".
+        frame: "object" (axes of the rest pose, Z up) or "tangent" (tangent, normal, bitangent: the order in which
+            Blender's Vector Displacement takes a picture's channels).
         clipped: vertices whose displacement was cut to the range.
         layout: hash of the layout.
         model: name of the head model, and ``model_hash`` its hash; empty for a plain mesh.
@@ -66,7 +67,7 @@ def write_displacement(path: Path, displacement: DisplacementMap) -> None:
 
 
 def read_displacement(path: Path) -> DisplacementMap:
-    """Read what ``write_displacement`` wrote as PNG, perhaps painted on since.
+    """Read what ``write_displacement`` wrote, perhaps painted on since.
 
     Raises:
         HeadError: the picture or its JSON is missing, or is no displacement map.
@@ -75,7 +76,7 @@ def read_displacement(path: Path) -> DisplacementMap:
     beside = path.with_name(path.name + ".json")
     for file in (path, beside):
         if not file.is_file():
-            raise HeadError(f"There is no {file.name}; a displacement map is a PNG with its JSON beside it.")
+            raise HeadError(f"There is no {file.name}; a displacement map is a PNG or EXR with its JSON beside it.")
     try:
         facts = json.loads(beside.read_text(encoding="utf-8"))
         if facts.get("format") != FORMAT or facts.get("version") != VERSION or facts.get("frame") not in FRAMES:
@@ -86,13 +87,33 @@ def read_displacement(path: Path) -> DisplacementMap:
         clipped = int(facts["clipped_vertices"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise HeadError(f"{beside.name} cannot be read: {error}.") from error
+    if path.suffix.lower() == ".exr":
+        values = _read_metres(path)
+    else:
+        values = (low + (high - low) * _read_whole(path).astype(np.float64) / 65535).astype(np.float32)
+    if not SIZES[0] <= len(values) <= SIZES[1]:
+        raise HeadError(f"{path.name} is {len(values)} texels wide; a map has {SIZES[0]} to {SIZES[1]}.")
+    texts = {key: str(facts.get(key, "")) for key in ("layout", "model", "model_hash")}
+    return DisplacementMap(values, facts["frame"], clipped, **texts)
+
+
+def _read_whole(path: Path) -> np.ndarray:
+    """(N, N, 3) uint16"""
     import cv2
 
     whole = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
     if whole is None or whole.ndim != 3 or whole.dtype != np.uint16 or whole.shape[0] != whole.shape[1]:
         raise HeadError(f"{path.name} is no square PNG of three channels of 16 bits; save it as one, without colour.")
-    if not SIZES[0] <= len(whole) <= SIZES[1]:
-        raise HeadError(f"{path.name} is {len(whole)} texels wide; a map has {SIZES[0]} to {SIZES[1]}.")
-    values = (low + (high - low) * whole[..., 2::-1].astype(np.float64) / 65535).astype(np.float32)
-    texts = {key: str(facts.get(key, "")) for key in ("layout", "model", "model_hash")}
-    return DisplacementMap(values, facts["frame"], clipped, **texts)
+    return whole[..., 2::-1]
+
+
+def _read_metres(path: Path) -> np.ndarray:
+    """(N, N, 3) float32"""
+    try:
+        channels = read_exr(path)[0].channels
+        values = np.stack([channels[name] for name in "RGB"], axis=-1).astype(np.float32)
+    except (OSError, ValueError, KeyError, IndexError) as error:
+        raise HeadError(f"{path.name} is no EXR of R, G and B in scan lines (ZIP or none); save it as one.") from error
+    if values.shape[0] != values.shape[1] or not np.isfinite(values).all():
+        raise HeadError(f"{path.name} is not square, or has numbers that are not finite.")
+    return values

@@ -1,0 +1,123 @@
+"""Displacements as artists hand them over: a registration, or a map in one of the model's layouts."""
+
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import HeadError
+from ..formats.coefficients import Coefficients, read_coefficients
+from ..formats.detail import Detail, read_detail
+from ..formats.displacement import TANGENT, DisplacementMap, read_displacement
+from ..formats.flame_model import FlameModel
+from ..formats.layout import read_layout
+from .dense import DenseHead, dense_head
+from .displacement_map import bake, sample_at_vertices
+from .mikktspace import tangent_space
+from .texels import places
+
+CUSTOM, STANDARD = "custom", "standard"
+REGISTERED = ".npz"
+
+
+def dense_head_in(model: FlameModel, layout: Path | str | None = None) -> DenseHead:
+    """The dense head in the program's layout, or in an artist's (.npz); "custom" and "standard" mean the former."""
+    return dense_head(model, None if str(layout or CUSTOM) in (CUSTOM, STANDARD) else read_layout(Path(layout)))
+
+
+def given_coefficients(model: FlameModel, path: Path | None, beside: Path | None = None) -> Coefficients | None:
+    """Coefficients of the model from a file, or from coefficients.npz beside another, as a registration leaves it."""
+    if path is None:
+        path = None if beside is None else beside.with_name("coefficients.npz")
+        if path is None or not path.is_file():
+            return None
+    return read_coefficients(path).applied_to(model)
+
+
+def given_displacement(path: Path, dense: DenseHead, identity: np.ndarray | None = None) -> np.ndarray:
+    """(W, 3) float64 metres, object axes of the rest head, of a registration (.npz) or a map (.png, .exr).
+
+    Args:
+        path: of registered.npz or of a map with its JSON.
+        dense: of the model, in the layout that the map may be in.
+        identity: (<= I,) of the head that it is for: displacements in tangent space turn with its surface.
+
+    Raises:
+        HeadError: it belongs to another model or another layout, or cannot be read.
+    """
+    path = Path(path)
+    if path.suffix.lower() == REGISTERED:
+        return registered_displacement(read_detail(path), dense, path.name)
+    return map_displacement(read_displacement(path), dense, identity, path.name)
+
+
+def registered_displacement(detail: Detail, dense: DenseHead, name: str) -> np.ndarray:
+    """(W, 3) float64 of a registration, if it is of this model. Raises HeadError."""
+    check_model(detail.model, detail.model_hash, dense, name)
+    if len(detail.displacement) != dense.vertex_count:
+        raise HeadError(
+            f"{name} has {len(detail.displacement):,} vertices, but the dense head of {dense.model.name} has "
+            f"{dense.vertex_count:,}; register the scan again."
+        )
+    return detail.displacement.astype(np.float64)
+
+
+def map_displacement(given: DisplacementMap, dense: DenseHead, identity: np.ndarray | None, name: str) -> np.ndarray:
+    """(W, 3) float64 of a map, sampled at the vertices and turned to object axes of the rest head. Raises HeadError."""
+    check_model(given.model, given.model_hash, dense, name)
+    uv = uv_of(given, dense, name)
+    tangents = frames_of(dense, uv, identity) if given.frame == TANGENT else None
+    return sample_at_vertices(given.values, dense.faces, uv, dense.vertex_count, tangents)
+
+
+def frames_of(dense: DenseHead, uv: np.ndarray, identity: np.ndarray | None) -> np.ndarray:
+    """(P, 3, 3) the tangent space of a rest head in UVs (G, 3, 2)."""
+    return tangent_space(dense.rest(identity), dense.faces, uv, places(dense.faces, uv))
+
+
+def uv_of(given: DisplacementMap, dense: DenseHead, name: str) -> np.ndarray:
+    """(G, 3, 2) the layout that a map is in. Raises HeadError if it is none of the model's."""
+    if given.layout in ("", dense.layout_hash):
+        return dense.uv
+    if given.layout == dense.standard_hash:
+        return dense.standard_uv
+    raise HeadError(
+        f"{name} was made in another UV layout than {dense.model.name} has here; name the layout's file (layout.npz) "
+        "that it was baked in, or bake it again."
+    )
+
+
+def check_model(model: str, model_hash: str, dense: DenseHead, name: str) -> None:
+    """Raise HeadError unless a file belongs to the dense head's model; one that names no model may."""
+    if model_hash and model_hash != dense.model.hash:
+        raise HeadError(
+            f"{name} belongs to the head model {model} ({model_hash[:8]}), but the head is {dense.model.name} "
+            f"({dense.model.hash[:8]}); choose the model that it was made with."
+        )
+
+
+def bake_map(
+    displacement: np.ndarray,
+    dense: DenseHead,
+    size: int,
+    *,
+    frame: str,
+    standard: bool = False,
+    identity: np.ndarray | None = None,
+    **limit: float,
+) -> DisplacementMap:
+    """Displacements (W, 3) of the rest head as a map that knows its layout and model.
+
+    Args:
+        displacement: metres, object axes.
+        dense: the head.
+        size: texels along a side.
+        frame: "object" or "tangent".
+        standard: in the model's own UVs instead of the dense head's layout.
+        identity: (<= I,) whose rest head has the tangents.
+        limit: as ``displacement_map.bake`` takes it.
+    """
+    uv = dense.standard_uv if standard else dense.uv
+    tangents = frames_of(dense, uv, identity) if frame == TANGENT else None
+    layout = dense.standard_hash if standard else dense.layout_hash
+    said = {"layout": layout, "model": dense.model.name, "model_hash": dense.model.hash}
+    return bake(displacement, dense.faces, uv, size, tangents, **limit, **said)
