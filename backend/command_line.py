@@ -33,6 +33,7 @@ EXAMPLES = {
     "fit-head": "fit-head scan.obj --landmarks clicks.pp --model built-in --out out/anna",
     "fit-photos": "fit-photos captures/anna --cameras known --out out/anna-head",
     "register-scan": "register-scan scan.obj --landmarks clicks.pp --model built-in --preset standard --out out/anna",
+    "animate-detail": "animate-detail out/anna/registered.npz --mode exact --motion take.npz --out out/take",
     "fit-arkit": "fit-arkit FLAME2023/flame2023.pkl --out out/arkit",
     "outer-surface": "outer-surface --head anna.obj --strands groom.npz --out out/surface",
     "check-backend": "check-backend --json",

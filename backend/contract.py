@@ -266,6 +266,31 @@ class RegisterScan(Request):
 
 
 @dataclass(frozen=True)
+class AnimateDetail(Request):
+    """A dense head in motion: as shape keys for Blender to play live, or exactly, as a point cache (.pc2)."""
+
+    kind = "animate-detail"
+    exclusive = True
+    detail: Path = setting("Registration (registered.npz) or displacement map (.png, .exr).", positional=True)
+    model: str = head_model()
+    mode: str = setting(
+        "Shape keys that follow sliders and bones, or every frame of a motion as it is.", "live",
+        choices=("live", "exact"),
+    )  # fmt: skip
+    motion: Path | None = setting(
+        "Motion: a FLAME tracker's or our own .npz, a folder of frames, or ARKit weights (.csv).", None
+    )
+    coefficients: Path | None = setting(
+        "Whose head it is (.npz, .json); else coefficients.npz beside the detail, else the motion's identity.",
+        None,
+    )
+    layout: Path | None = setting("Custom UV layout (.npz) that the map was baked in, if not the model's own.", None)
+    arkit: Path | None = setting("The model's ARKit table (.npz); without one, that beside its file.", None)
+    fps: float = setting("Frames a second of a motion that tells none.", 25.0, minimum=1.0, maximum=1000.0)
+    rate: float = setting("Frames a second of the cache; 0 keeps the motion's own.", 0.0, minimum=0.0, maximum=1000.0)
+
+
+@dataclass(frozen=True)
 class FitArkit(Request):
     """ARKit's 52 shapes as expressions of a head model, fitted to how the built-in head shows them."""
 
@@ -317,7 +342,7 @@ REQUESTS: dict[str, type[Request]] = {
     for request in (
         FakeJob, CheckBackend, SetUpBackend,
         ReconstructHair, EvaluateStrands, ConvertStrands, MakeHairstyle, AlignHead, FitHead, FitPhotos, FitArkit,
-        OuterSurface, RegisterScan,
+        OuterSurface, RegisterScan, AnimateDetail,
     )
 }  # fmt: skip
 
