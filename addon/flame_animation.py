@@ -94,18 +94,21 @@ def sampled(context: bpy.types.Context, rig: Rig, first: int, last: int) -> Face
     """What a head shows from one frame to another, both included, whatever moves it.
 
     Raises:
-        CoefficientError: its scale is not 1, which a motion does not have.
+        CoefficientError: the bone of the whole head is scaled or turned, which a motion does not have.
     """
     scene = context.scene
-    before, rows = scene.frame_current, []
+    before, rows, turned = scene.frame_current, [], 0.0
     try:
         for frame in range(first, last + 1):
             scene.frame_set(frame)
             rows.append(read_coefficients_of(context, rig))
+            turned = max(turned, rig.bone(MASTER).matrix_basis.to_quaternion().to_exponential_map().length)
     finally:
         scene.frame_set(before)
     if any(abs(row.scale - 1) > 1e-4 for row in rows):
         raise CoefficientError(f"The bone '{MASTER}' is scaled; scale the armature object in its place.")
+    if turned > 1e-4:
+        raise CoefficientError(f"The bone '{MASTER}' is turned; turn the bone '{rig.joints[0]}' in its place.")
     pose = np.stack([row.pose for row in rows])
     return FaceMotion(
         rig.mesh.name,

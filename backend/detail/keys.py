@@ -55,10 +55,9 @@ def dense_keys(
     weights = dense_weights(dense)
     correctives, places = _correctives(poser, carried, weights, poser.rest + displacement, step)
     return DenseKeys(
-        model.name, model.hash, identity, (poser.rest + displacement).astype(np.float32), dense.faces,
-        dense.subdivision.parents, dense.uv, dense.layout_hash, weights.astype(np.float32), model.joint_names,
-        expressions, modes, correctives, places,
-        dense.standard_uv if model.uv is not None else None, dense.regions,
+        model.name, model.hash, identity, (poser.rest + displacement).astype(np.float32), dense.faces, dense.uv,
+        dense.layout_hash, weights.astype(np.float32), model.joint_names, expressions, modes, correctives, places,
+        dense.regions,
     )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from ..errors import HeadError
 FORMAT, VERSION = "maquette-dense-keys", 1
 LARGEST_BYTES = 4_000_000_000
 _ARRAYS = (
-    "basis", "faces", "parents", "uv", "weights", "identity", "expression_keys", "expression_places", "corrective_keys",
+    "basis", "faces", "uv", "weights", "identity", "expression_keys", "expression_places", "corrective_keys",
     "corrective_places",
 )  # fmt: skip
 _REGION = "region "
@@ -28,8 +28,7 @@ class DenseKeys:
         model, model_hash: whose coefficients move it.
         identity: (I,) float64 of the person, in the model's modes.
         basis: (W, 3) float32 without expression, in the rest pose.
-        faces: (G, 3) int32.
-        parents: (G,) int32 the model's own triangle of each, for materials.
+        faces: (G, 3) int32, those of the model's own triangle i before those of i + 1.
         uv: (G, 3, 2) float32 in the custom layout.
         layout: the layout's hash.
         weights: (W, J) float32 of linear blend skinning; rows add up to 1.
@@ -38,7 +37,6 @@ class DenseKeys:
             ``expression_places`` (K,) int32; modes that move nothing are not among them.
         corrective_keys: (C, W, 3) float16 metres a unit of R - 1 of a joint's turn, in the model's own frame; which
             joint, row and column is in ``corrective_places`` (C, 3) int32.
-        standard_uv: (G, 3, 2) float32 in the model's own UVs, or None.
         regions: name → (R,) int32 vertices.
     """
 
@@ -47,7 +45,6 @@ class DenseKeys:
     identity: np.ndarray
     basis: np.ndarray
     faces: np.ndarray
-    parents: np.ndarray
     uv: np.ndarray
     layout: str
     weights: np.ndarray
@@ -56,7 +53,6 @@ class DenseKeys:
     expression_places: np.ndarray
     corrective_keys: np.ndarray
     corrective_places: np.ndarray
-    standard_uv: np.ndarray | None = None
     regions: dict[str, np.ndarray] = field(default_factory=dict)
 
     @property
@@ -69,8 +65,6 @@ def write_dense_keys(path: Path, keys: DenseKeys) -> None:
     """Write ``.npz``, to a temporary name first."""
     path = Path(path)
     values = {part: getattr(keys, part) for part in _ARRAYS}
-    if keys.standard_uv is not None:
-        values["standard_uv"] = keys.standard_uv
     values |= {_REGION + name: members for name, members in keys.regions.items()}
     temporary = path.with_name(path.name + ".part")
     with temporary.open("wb") as file:
@@ -96,8 +90,7 @@ def read_dense_keys(path: Path) -> DenseKeys:
             values = {part: file[part] for part in _ARRAYS}
             values |= {part: str(file[part]) for part in ("model", "model_hash", "layout")}
             regions = {name[len(_REGION) :]: file[name] for name in file.files if name.startswith(_REGION)}
-            own = file["standard_uv"] if "standard_uv" in file.files else None
-            keys = DenseKeys(**values, joints=tuple(map(str, file["joints"])), standard_uv=own, regions=regions)
+            keys = DenseKeys(**values, joints=tuple(map(str, file["joints"])), regions=regions)
     except OSError as error:
         raise HeadError(f"{path.name} cannot be opened: {error.strerror or error}.") from error
     except (KeyError, ValueError, TypeError, EOFError, MemoryError, zipfile.BadZipFile) as error:
@@ -110,13 +103,13 @@ def _check(keys: DenseKeys, name: str) -> None:
     points, triangles, joints = len(keys.basis), len(keys.faces), len(keys.joints)
     expressions, correctives = len(keys.expression_places), len(keys.corrective_places)
     shapes = {
-        "basis": (points, 3), "faces": (triangles, 3), "parents": (triangles,), "uv": (triangles, 3, 2),
+        "basis": (points, 3), "faces": (triangles, 3), "uv": (triangles, 3, 2),
         "weights": (points, joints), "expression_keys": (expressions, points, 3), "expression_places": (expressions,),
         "corrective_keys": (correctives, points, 3), "corrective_places": (correctives, 3),
     }  # fmt: skip
     for part, shape in shapes.items():
         array = getattr(keys, part)
-        whole = part in ("faces", "parents") or part.endswith("places")
+        whole = part == "faces" or part.endswith("places")
         if array.shape != shape or (array.dtype.kind != "i" if whole else not np.isfinite(array).all()):
             raise HeadError(f"{name} cannot be read as a dense head's keys: its {part} does not fit the rest.")
     if triangles and not 0 <= keys.faces.min() <= keys.faces.max() < points:
