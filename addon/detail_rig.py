@@ -146,7 +146,7 @@ def _add_mesh(context, rig: Rig, name: str, vertices, faces, uv, regions) -> bpy
     mesh.loops.foreach_set("vertex_index", np.ascontiguousarray(faces, np.int32).ravel())
     mesh.polygons.add(len(faces))
     mesh.polygons.foreach_set("loop_start", np.arange(0, faces.size, 3, dtype=np.int32))
-    _take_over(mesh, rig.mesh.data)
+    take_over(mesh, rig.mesh.data)
     layer = mesh.uv_layers.new(name=UV_LAYER, do_init=False)
     layer.uv.foreach_set("vector", np.ascontiguousarray(uv, np.float32).ravel())
     mesh.update()
@@ -165,7 +165,7 @@ def _add_mesh(context, rig: Rig, name: str, vertices, faces, uv, regions) -> bpy
     return thing
 
 
-def _take_over(mesh: bpy.types.Mesh, plain: bpy.types.Mesh) -> None:
+def take_over(mesh: bpy.types.Mesh, plain: bpy.types.Mesh) -> None:
     """Materials and UV maps of the plain head, whose every triangle has become 4, 16, ... of the dense one."""
     for material in plain.materials:
         mesh.materials.append(material)

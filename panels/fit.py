@@ -48,25 +48,8 @@ class MAQUETTE_PT_fit_scan(_FitPanel, bpy.types.Panel):
     bl_parent_id = "MAQUETTE_PT_fit"
 
     def draw(self, context):
-        fit, column = context.scene.maquette.fit, self.columns()
-        column.prop(fit, "scan")
-        scan = scan_of(context)
-        if scan is not None and scan != fit.scan:
-            column.label(text=f"{scan.name}, which is selected", icon="OBJECT_DATA")
-        row = column.row(align=True)
-        row.operator("maquette.place_landmarks", icon="CURSOR")
-        row.operator("maquette.load_landmarks", text="", icon="FILE_FOLDER")
-        row.operator("maquette.save_landmarks", text="", icon="EXPORT")
-        row.operator("maquette.remove_landmarks", text="", icon="TRASH")
-        there = landmarks_on(scan) if scan is not None else {}
-        text, icon = how_many(len(there), sum(name in there for name in FIRST[:ENOUGH]))
-        column.label(text=text, icon=icon)
-        column.prop(fit, "unit")
-        if fit.unit == "OTHER":
-            column.prop(fit, "metres_per_unit")
-        elif fit.unit == "AUTO" and scan is not None and (guess := guessed_unit(scan)):
-            metres, name = guess
-            column.label(text=f"A unit of the scan is 1 {name}" if name else f"A unit of the scan is {metres:.4g} m")
+        column = self.columns()
+        draw_scan(column, context)
         row = column.row()
         row.scale_y = 1.4
         row.operator("maquette.fit_head_to_scan", icon="PLAY")
@@ -153,17 +136,40 @@ class MAQUETTE_PT_fit_result(_FitPanel, bpy.types.Panel):
                 "maquette.show_fit", text="Show Residual", icon="COLOR", depress=shown == "residual"
             )
             button.layer = "residual"
-            _draw_legend(layout, float(report.get("limit", 1.0)))
+            draw_legend(layout, float(report.get("limit", 1.0)))
         if "albedo" in layers:
             button = layout.operator("maquette.show_fit", text="Show Skin", icon="COLOR", depress=shown == "albedo")
             button.layer = "albedo"
         if "overlay" in report:
             layout.operator("maquette.show_fit_overlay", icon="IMAGE_DATA")
-        _draw_table(layout, report)
+        draw_table(layout, report)
         metres = report.get("metres_per_unit")
         if isinstance(metres, (int, float)) and report.get("scan"):
             unit = f"1 {report['unit']}" if report.get("unit") else f"{metres:.4g} m"
             draw_sentence(layout, context, f"A unit of the scan is {unit}, {report.get('unit_source', 'as told')}.")
+
+
+def draw_scan(column, context) -> None:
+    """Which scan, its landmarks, and its unit."""
+    fit = context.scene.maquette.fit
+    column.prop(fit, "scan")
+    scan = scan_of(context)
+    if scan is not None and scan != fit.scan:
+        column.label(text=f"{scan.name}, which is selected", icon="OBJECT_DATA")
+    row = column.row(align=True)
+    row.operator("maquette.place_landmarks", icon="CURSOR")
+    row.operator("maquette.load_landmarks", text="", icon="FILE_FOLDER")
+    row.operator("maquette.save_landmarks", text="", icon="EXPORT")
+    row.operator("maquette.remove_landmarks", text="", icon="TRASH")
+    there = landmarks_on(scan) if scan is not None else {}
+    text, icon = how_many(len(there), sum(name in there for name in FIRST[:ENOUGH]))
+    column.label(text=text, icon=icon)
+    column.prop(fit, "unit")
+    if fit.unit == "OTHER":
+        column.prop(fit, "metres_per_unit")
+    elif fit.unit == "AUTO" and scan is not None and (guess := guessed_unit(scan)):
+        metres, name = guess
+        column.label(text=f"A unit of the scan is 1 {name}" if name else f"A unit of the scan is {metres:.4g} m")
 
 
 def how_many(count: int, good: int) -> tuple[str, str]:
@@ -186,7 +192,8 @@ def _list_landmarks(layout, there, place: str, remove: str) -> None:
             row.operator(remove, text="", icon="X", emboss=False).only = name
 
 
-def _draw_legend(layout, limit: float) -> None:
+def draw_legend(layout, limit: float) -> None:
+    """The colours of a residual, and the millimetres at which they end."""
     column = layout.column(align=True)
     row = column.row(align=True)
     row.alignment = "CENTER"
@@ -207,7 +214,8 @@ def _thirds(layout, left: str, middle: str, right: str, active: bool = True) -> 
         part.label(text=text)
 
 
-def _draw_table(layout, report: dict) -> None:
+def draw_table(layout, report: dict) -> None:
+    """The numbers of a report that ``residual.set_report`` kept."""
     rows = report.get("rows")
     if not rows:
         return

@@ -1,0 +1,75 @@
+"""Which detail, which map and which head the Detail panel is about."""
+
+import bpy
+
+from .detail_maps import is_map
+from .detail_meshes import is_detail
+from .flame_rig import Rig, rig_of
+from .landmarks import scan_asked
+
+ASKED = "maquette_asked_by"
+"""Custom property of an object: the last job that was asked for on it, so that it is found whatever its name is."""
+
+
+def detail_object(context: bpy.types.Context) -> bpy.types.Object | None:
+    """The dense head: the active object, where it is one, else the chosen one."""
+    both = (context.active_object, context.scene.maquette.detail.mesh)
+    return next((thing for thing in both if is_detail(thing) and _here(context, thing)), None)
+
+
+def map_of(context: bpy.types.Context) -> bpy.types.Image | None:
+    """The chosen map, as long as it is one."""
+    image = context.scene.maquette.detail.map
+    return image if is_map(image) else None
+
+
+def head_of(context: bpy.types.Context) -> Rig | None:
+    """The FLAME head: the chosen one, else the active object's, else the one that the active detail was registered
+    with, else the scene's."""
+    ours, active = context.scene.maquette, context.active_object
+    if ours.detail.head is not None and _here(context, ours.detail.head):
+        return rig_of(ours.detail.head)
+    return rig_of(active) or rig_of(plain_head_of(context, active)) or rig_of(ours.head)
+
+
+def plain_head_of(context: bpy.types.Context, detail: bpy.types.Object | None) -> bpy.types.Object | None:
+    """The mesh of the FLAME head that the job of a registered detail brought along."""
+    job = detail.get("maquette_job") if is_detail(detail) else None
+    for thing in context.scene.objects if job else ():
+        if thing.get("maquette_job") == job and thing.get("maquette_role") == "head":
+            return thing
+    return None
+
+
+def parts(context: bpy.types.Context) -> dict[str, bpy.types.Object]:
+    """What lies in the place of the detail that the panel is about: "detail", "head", "scan", as far as it is there."""
+    detail = detail_object(context)
+    if detail is None:
+        return {}
+    applied = rig_of(detail.parent)
+    head = plain_head_of(context, detail) or (applied.mesh if applied is not None else None)
+    found = {"detail": detail, "head": head, "scan": scan_below(detail)}
+    layer = context.view_layer.objects
+    return {part: thing for part, thing in found.items() if thing is not None and thing.name in layer}
+
+
+def scan_below(detail: bpy.types.Object) -> bpy.types.Object | None:
+    """The scan that a registered detail lies on."""
+    return scan_asked(str(detail.get("maquette_job", ""))) if is_detail(detail) else None
+
+
+def remember(thing: bpy.types.Object, job_id: str) -> dict:
+    """Mark the object that a job is asked for on; what the job's context is to hold of it."""
+    thing[ASKED] = job_id
+    return {"object": thing.name}
+
+
+def asked_on(job) -> bpy.types.Object | None:
+    """The object that a job was asked for on, renamed or not; None where it is gone."""
+    things = bpy.context.scene.objects
+    return next((thing for thing in things if thing.get(ASKED) == job.id), things.get(job.context.get("object", "")))
+
+
+def _here(context: bpy.types.Context, thing: bpy.types.Object) -> bool:
+    """Whether an object is in the scene, not only kept by who points to it."""
+    return thing.name in context.scene.objects
