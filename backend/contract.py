@@ -266,6 +266,72 @@ class RegisterScan(Request):
 
 
 @dataclass(frozen=True)
+class BakeDetail(Request):
+    """A displacement map of a registered or sculpted dense head."""
+
+    kind = "bake-detail"
+    source: Path = setting(
+        "Registration (registered.npz), dense mesh of a head (mesh.npz, registered.ply), or another map (.png, .exr).",
+        positional=True,
+    )
+    model: str = head_model()
+    coefficients: Path | None = setting(
+        "Whose head it lies on (.npz, .json); without a file, coefficients.npz beside it, else the model's mean head.",
+        None,
+    )
+    size: int = setting("Width and height of the map.", 1024, minimum=64, maximum=8192, unit="texels")
+    frame: str = setting(
+        "Along the axes of the head at rest, or along the surface's own tangent, normal and bitangent.", "object",
+        choices=("object", "tangent"),
+    )  # fmt: skip
+    format: str = setting("PNG of 16 bits (167 mm either way), or EXR of metres.", "png", choices=("png", "exr"))
+    layout: str = setting(
+        'UV layout: "custom" (scalp and face apart), "standard" (the model\'s own UVs), or a layout file (.npz).',
+        "custom",
+    )
+
+
+@dataclass(frozen=True)
+class ApplyDetail(Request):
+    """A displacement map put on a head of its model: a dense mesh."""
+
+    kind = "apply-detail"
+    map: Path = setting("Displacement map (.png or .exr, with its .json), or registered.npz.", positional=True)
+    model: str = head_model()
+    coefficients: Path | None = setting(
+        "The head: identity, expression and pose (.npz, .json); without a file the model's mean head at rest.", None
+    )
+    layout: Path | None = setting("Custom UV layout (.npz) that the map was baked in, if not the model's own.", None)
+
+
+@dataclass(frozen=True)
+class TransferDetail(Request):
+    """The hair of one registered head on the face of another, the seam blended."""
+
+    kind = "transfer-detail"
+    hair: Path = setting("Registration or displacement map that the hair is taken from.", positional=True)
+    face: Path = setting("Registration or displacement map that all else is taken from.", positional=True)
+    model: str = head_model()
+    coefficients: Path | None = setting(
+        "The head that is to wear both (.npz, .json); without a file, coefficients.npz beside the face's, else the "
+        "model's mean head.", None,
+    )  # fmt: skip
+    size: int = setting("Width and height of the new map.", 1024, minimum=64, maximum=8192, unit="texels")
+    layout: Path | None = setting("Custom UV layout (.npz) that the maps were baked in, if not the model's own.", None)
+
+
+@dataclass(frozen=True)
+class MakeLayout(Request):
+    """The custom UV layout of a head model: by the border of its face, or by a seam that an artist marked."""
+
+    kind = "make-layout"
+    model: str = head_model()
+    seam: Path | None = setting(
+        "Edges that were marked, two vertices each (.npy); without a file the face's border.", None
+    )
+
+
+@dataclass(frozen=True)
 class AnimateDetail(Request):
     """A dense head in motion: as shape keys for Blender to play live, or exactly, as a point cache (.pc2)."""
 
@@ -342,7 +408,8 @@ REQUESTS: dict[str, type[Request]] = {
     for request in (
         FakeJob, CheckBackend, SetUpBackend,
         ReconstructHair, EvaluateStrands, ConvertStrands, MakeHairstyle, AlignHead, FitHead, FitPhotos, FitArkit,
-        OuterSurface, RegisterScan, AnimateDetail,
+        OuterSurface, RegisterScan, AnimateDetail, BakeDetail, ApplyDetail, TransferDetail,
+        MakeLayout,
     )
 }  # fmt: skip
 

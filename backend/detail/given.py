@@ -6,12 +6,16 @@ import numpy as np
 
 from ..errors import HeadError
 from ..formats.coefficients import Coefficients, read_coefficients
+from ..formats.dense_mesh import DenseMesh, is_dense_mesh, read_dense_mesh, write_dense_mesh
 from ..formats.detail import Detail, read_detail
 from ..formats.displacement import TANGENT, DisplacementMap, read_displacement
-from ..formats.flame_model import FlameModel
+from ..formats.flame_model import FlameModel, z_up
 from ..formats.layout import read_layout
+from ..formats.mesh_obj import write_obj
+from ..formats.mesh_ply import read_ply_vertices, write_ply
 from .dense import DenseHead, dense_head
 from .displacement_map import bake, sample_at_vertices
+from .frames import to_object, to_tangent
 from .mikktspace import tangent_space
 from .texels import places
 
@@ -121,3 +125,63 @@ def bake_map(
     layout = dense.standard_hash if standard else dense.layout_hash
     said = {"layout": layout, "model": dense.model.name, "model_hash": dense.model.hash}
     return bake(displacement, dense.faces, uv, size, tangents, **limit, **said)
+
+
+def posed(dense: DenseHead, coefficients: Coefficients | None, displacement: np.ndarray) -> np.ndarray:
+    """(W, 3) metres, Z up: the head of the coefficients with the rest head's displacements (W, 3) turned along."""
+    if coefficients is None:
+        return dense.rest() + displacement
+    c = coefficients
+    return c.scale * dense.displaced(displacement, c.identity, c.expression, c.pose) + z_up(c.translation)
+
+
+def sculpted_displacement(vertices: np.ndarray, dense: DenseHead, coefficients: Coefficients | None) -> np.ndarray:
+    """(W, 3) of the rest head: what a dense mesh (W, 3) has beyond the head of the coefficients; ``posed``'s inverse.
+
+    Raises:
+        HeadError: it is no mesh of the dense head's.
+    """
+    if np.shape(vertices) != (dense.vertex_count, 3):
+        raise HeadError(
+            f"The mesh has {len(vertices):,} vertices, but the dense head of {dense.model.name} has "
+            f"{dense.vertex_count:,}; a mesh that is baked must keep the vertices of the dense head that it was."
+        )
+    if coefficients is None:
+        return vertices - dense.rest()
+    c = coefficients
+    bare, rest = dense.vertices(c.identity, c.expression, c.pose), dense.rest(c.identity)
+    moved = (vertices - z_up(c.translation)) / c.scale - bare
+    return to_object(to_tangent(moved, dense.frames(bare)), dense.frames(rest))
+
+
+def read_source(path: Path, dense: DenseHead, coefficients: Coefficients | None) -> np.ndarray:
+    """(W, 3) of the rest head, from whatever holds detail.
+
+    Args:
+        path: registered.npz, a map, a dense mesh (.npz) in the head's own frame, or a dense .ply, which lies where the
+            coefficients' similarity takes the head.
+        dense: of the model.
+        coefficients: the head that a mesh lies on.
+
+    Raises:
+        HeadError: as ``given_displacement``, or the mesh is another's.
+    """
+    path = Path(path)
+    if path.suffix.lower() == ".ply":
+        columns = read_ply_vertices(path)
+        vertices = np.stack([columns[axis] for axis in "xyz"], axis=1).astype(np.float64)
+        if coefficients is not None and coefficients.similarity is not None:
+            place = coefficients.similarity
+            vertices = (vertices - place.translation) @ place.rotation / place.scale
+        return sculpted_displacement(vertices, dense, coefficients)
+    if path.suffix.lower() == REGISTERED and is_dense_mesh(path):
+        return sculpted_displacement(read_dense_mesh(path).vertices.astype(np.float64), dense, coefficients)
+    return given_displacement(path, dense, None if coefficients is None else coefficients.identity)
+
+
+def write_head_files(folder: Path, vertices: np.ndarray, dense: DenseHead, uv: np.ndarray, layout: str) -> dict:
+    """Write mesh.npz, head.ply and head.obj (with UVs) of a dense head, and say their names."""
+    write_dense_mesh(folder / "mesh.npz", DenseMesh(vertices, dense.faces, uv, layout, None, dense.regions))
+    write_ply(folder / "head.ply", vertices, dense.faces)
+    write_obj(folder / "head.obj", vertices, dense.faces, uv)
+    return {"mesh": "mesh.npz", "ply": "head.ply", "obj": "head.obj"}

@@ -81,3 +81,12 @@ def read_dense_mesh(path: Path) -> DenseMesh:
         raise HeadError(f"{path.name} cannot be opened: {error.strerror or error}.") from error
     except (KeyError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
         raise HeadError(f"{path.name} cannot be read as a dense mesh: {error}.") from error
+
+
+def is_dense_mesh(path: Path) -> bool:
+    """Whether a file says that it is a dense mesh, readable or not."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return "format" in file.files and str(file["format"]) == FORMAT
+    except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile):
+        return False

@@ -1,0 +1,54 @@
+"""The scalp of one map with the face of another (HeadCraft's hair transfer, between registered heads)."""
+
+from pathlib import Path
+
+import numpy as np
+from scipy.ndimage import distance_transform_edt
+
+from ..formats.displacement import OBJECT, RANGE, DisplacementMap, read_displacement
+from ..geometry.raster import rasterise
+from .charts import SCALP
+from .dense import DenseHead
+from .displacement_map import repair_seam
+from .given import REGISTERED, bake_map, check_model, given_displacement
+from .texels import texel_places
+
+
+def texels_of(path: Path, dense: DenseHead, size: int, identity: np.ndarray | None = None) -> np.ndarray:
+    """(size, size, 3) metres, object axes, in the dense head's layout.
+
+    A map that is so already is taken as it is, with whatever was painted on it; anything else is baked.
+
+    Args:
+        path: of a registration or a map.
+        dense: of the model.
+        size: texels along a side.
+        identity: (<= I,) whose tangents a map in tangent space has.
+    """
+    path = Path(path)
+    if path.suffix.lower() != REGISTERED:
+        given = read_displacement(path)
+        check_model(given.model, given.model_hash, dense, path.name)
+        if given.frame == OBJECT and given.layout == dense.layout_hash and len(given.values) == size:
+            return given.values
+    return bake_map(given_displacement(path, dense, identity), dense, size, frame=OBJECT).values
+
+
+def transferred(hair: np.ndarray, face: np.ndarray, dense: DenseHead) -> DisplacementMap:
+    """The map with the scalp's chart of one and all other charts of another, its seam repaired (A.2).
+
+    Args:
+        hair, face: (N, N, 3) metres, object axes, in the dense head's layout.
+        dense: of the model.
+    """
+    size = len(face)
+    pixels = texel_places(dense.uv, size).reshape(-1, 2)
+    corners = np.arange(len(pixels)).reshape(-1, 3)
+    drawn = rasterise(pixels, np.ones(len(pixels)), corners, (size, size), perspective=False)
+    covered = drawn.covered
+    row, column = distance_transform_edt(~covered, return_distances=False, return_indices=True)
+    scalp = dense.chart[drawn.face[row, column]] == dense.layout.names.index(SCALP)
+    joined = np.where(scalp[..., None], hair, face).astype(np.float64)
+    mended = repair_seam(joined, covered, dense.faces, dense.uv).clip(-RANGE, RANGE)
+    said = {"layout": dense.layout_hash, "model": dense.model.name, "model_hash": dense.model.hash}
+    return DisplacementMap(mended.astype(np.float32), OBJECT, 0, **said)

@@ -1,0 +1,80 @@
+"""Detail of a dense head as a displacement map."""
+
+from pathlib import Path
+
+import numpy as np
+
+from ..contract import BakeDetail
+from ..detail.displacement_map import seam_jump
+from ..detail.given import (
+    STANDARD,
+    bake_map,
+    dense_head_in,
+    given_coefficients,
+    map_displacement,
+    read_source,
+    uv_of,
+)
+from ..errors import HeadError
+from ..fit.model import model_to_fit
+from ..formats.displacement import OBJECT, RANGE, TANGENT, read_displacement, write_displacement
+from ..formats.job_folder import write_json
+from ..protocol import Reporter
+
+
+def run(request: BakeDetail, reporter: Reporter) -> dict:
+    """Write displacement.png (or .exr) with its JSON, and report.json: how well the map gives the detail back."""
+    reporter.stage("Reading the detail", 2)
+    model = model_to_fit(request.model, reporter.warning)
+    dense = dense_head_in(model, request.layout)
+    reporter.step()
+    source = Path(request.source).expanduser()
+    if not source.is_file():
+        raise HeadError(f"There is no {source.name} at {source.parent}; choose a registration, a dense mesh or a map.")
+    coefficients = given_coefficients(model, request.coefficients, source)
+    if coefficients is None and (request.frame == TANGENT or source.suffix.lower() == ".ply"):
+        reporter.warning(f"Nobody said whose head it is, so it is taken as {model.name}'s mean; name its coefficients.")
+    displacement = read_source(source, dense, coefficients)
+    identity = None if coefficients is None else coefficients.identity
+    reporter.step()
+    reporter.stage("Baking", 2)
+    path = reporter.folder / f"displacement.{request.format}"
+    limit = RANGE if request.format == "png" else np.inf
+    baked = bake_map(
+        displacement, dense, request.size, frame=request.frame, standard=request.layout == STANDARD, identity=identity,
+        limit=limit,
+    )  # fmt: skip
+    write_displacement(path, baked)
+    reporter.step()
+    # What an artist's program will see is the file, not the numbers that went in.
+    stored = read_displacement(path)
+    back = map_displacement(stored, dense, identity, path.name)
+    off = 1000 * np.linalg.norm(back - displacement.clip(-limit, limit), axis=1)
+    report = {
+        "model": model.name,
+        "model_hash": model.hash,
+        "layout": baked.layout,
+        "size": request.size,
+        "frame": request.frame,
+        "clipped_vertices": baked.clipped,
+        "round_trip_mm": _figures(off),
+    }
+    if request.frame == OBJECT:
+        report["seam_jump_mm"] = _figures(1000 * seam_jump(stored.values, dense.faces, uv_of(stored, dense, path.name)))
+    write_json(reporter.folder / "report.json", report)
+    if baked.clipped:
+        reporter.warning(
+            f"{baked.clipped} vertices lie further from the head than a PNG can hold (167 mm); there the map is cut. "
+            "An EXR holds any distance."
+        )
+    kept = {key: report[key] for key in ("layout", "size", "frame", "clipped_vertices")}
+    return {"map": path.name, "report": "report.json"} | kept | {"round_trip_mm": report["round_trip_mm"]["mean"]}
+
+
+def _figures(values: np.ndarray) -> dict:
+    """Mean, percentiles and maximum of millimetres."""
+    if not len(values):
+        return {}
+    named = {"mean": values.mean(), "max": values.max()}
+    named |= {f"p{share:g}": np.percentile(values, share) for share in (95, 99, 99.9)}
+    return {name: round(float(value), 5) for name, value in named.items()}
