@@ -15,18 +15,21 @@ from ..backend.formats.dense_keys import DenseKeys, read_dense_keys
 from ..backend.formats.dense_mesh import read_dense_mesh
 from ..backend.formats.face_motion import FaceMotion
 from ..backend.formats.point_cache import open_point_cache
+from . import deform, versions
 from .flame_animation import sampled
 from .flame_armature import DEFORMING, drive_corrective
 from .flame_drivers import Source, drive
 from .flame_pose import HARD_LIMIT, read_coefficients_of
 from .flame_rig import Rig, escaped
+from .groom import groom_modifier
 
 UV_LAYER = "Detail"
 """The custom layout; the plain head's own UV maps keep their names."""
 CACHE = "Detail Cache"
 FINEST = 2.0**20
 """Shape keys are kept to a part of a metre, a micrometre: compressed, files are a third smaller."""
-FINEST_WEIGHT = 4096.0
+FINEST_WEIGHT = 2.0**14
+"""Likewise of skin weights, so that vertices of one weight are added together."""
 SAME = 1e-3
 """Standard deviations by which an identity may differ."""
 
@@ -117,8 +120,24 @@ def follow(hair: bpy.types.Object, thing: bpy.types.Object) -> None:
             "head again."
         )
     thing.add_rest_position_attribute = True
+    modifier = groom_modifier(hair)
+    if modifier is not None and modifier.node_group.get("maquette_group") == deform.GUIDES_GROUP:
+        density = versions.get_modifier_input(modifier, "Density")
+        _take_over_density(thing.data, data.surface.data, density)
+        versions.set_modifier_input(modifier, "Surface", thing)
     data.surface = thing
     hair.parent, hair.matrix_parent_inverse, hair.matrix_basis = thing, Matrix.Identity(4), Matrix.Identity(4)
+
+
+def _take_over_density(mesh: bpy.types.Mesh, plain: bpy.types.Mesh, name: str) -> None:
+    """How many strands stand on a square unit of each face, from the plain head's."""
+    there = plain.attributes.get(name)
+    if there is None or len(mesh.polygons) % len(plain.polygons):
+        return
+    values = np.empty(len(plain.polygons), np.float32)
+    there.data.foreach_get("value", values)
+    here = mesh.attributes.get(name) or mesh.attributes.new(name, "FLOAT", "FACE")
+    here.data.foreach_set("value", np.repeat(values, len(mesh.polygons) // len(plain.polygons)))
 
 
 def _check_belongs(context: bpy.types.Context, rig: Rig, keys: DenseKeys) -> None:
