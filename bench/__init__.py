@@ -11,4 +11,5 @@ BENCHES = {
     "photo-fit": "bench.photo_fit",
     "sample": "bench.sample_capture",
     "strands": "bench.strands",
+    "detail-layout": "bench.detail_layout",
 }
