@@ -5,10 +5,11 @@ import bpy
 from .detail_maps import is_map
 from .detail_meshes import is_detail
 from .flame_rig import Rig, rig_of
+from .job_marks import mark, marked
 from .landmarks import scan_asked
 
 ASKED = "maquette_asked_by"
-"""Custom property of an object: the last job that was asked for on it, so that it is found whatever its name is."""
+"""Custom property of an object: the jobs that were asked for on it."""
 
 
 def detail_object(context: bpy.types.Context) -> bpy.types.Object | None:
@@ -60,14 +61,13 @@ def scan_below(detail: bpy.types.Object) -> bpy.types.Object | None:
 
 def remember(thing: bpy.types.Object, job_id: str) -> dict:
     """Mark the object that a job is asked for on; what the job's context is to hold of it."""
-    thing[ASKED] = job_id
+    mark(thing, ASKED, job_id)
     return {"object": thing.name}
 
 
 def asked_on(job) -> bpy.types.Object | None:
     """The object that a job was asked for on, renamed or not; None where it is gone."""
-    things = bpy.context.scene.objects
-    return next((thing for thing in things if thing.get(ASKED) == job.id), things.get(job.context.get("object", "")))
+    return marked(ASKED, job.id) or bpy.context.scene.objects.get(job.context.get("object", ""))
 
 
 def _here(context: bpy.types.Context, thing: bpy.types.Object) -> bool:

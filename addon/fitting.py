@@ -15,6 +15,7 @@ from ..backend.formats.mesh_ply import read_ply_vertices, write_ply
 from . import captures, flame_arkit, flame_pose, jobs, residual
 from .fit_properties import model_path
 from .flame_rig import Rig, add_flame_head
+from .job_marks import mark
 from .landmarks import SCAN_OF, scan_asked, world_landmarks
 from .visibility import evaluable, world_matrix
 
@@ -57,7 +58,7 @@ def scan_mesh(scan: bpy.types.Object) -> tuple[np.ndarray, np.ndarray]:
 
 def remember_scan(scan: bpy.types.Object, job_id: str) -> dict:
     """Mark the scan that a job's head will lie on; what the job's context is to hold of it."""
-    scan[SCAN_OF] = job_id
+    mark(scan, SCAN_OF, job_id)
     return {"scan": scan.name, "scan_matrix": [value for row in world_matrix(scan) for value in row]}
 
 

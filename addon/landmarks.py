@@ -14,6 +14,7 @@ from ..backend.errors import LandmarkError
 from ..backend.formats.head import BUILT_IN_HEAD, read_head
 from ..backend.formats.landmarks import Landmarks3D, guess_unit, read_landmarks, write_landmarks
 from .flame_rig import rig_of
+from .job_marks import marked
 from .landmark_guide import NEEDED, known_name, label
 from .visibility import evaluable, world_matrix
 
@@ -21,7 +22,7 @@ ROLE = "landmark"
 NAME = "maquette_landmark"
 """Custom property of an empty of ours: its landmark, whatever the object is called."""
 SCAN_OF = "maquette_scan_of"
-"""Property of a scan: the job that was asked to lay a head on it, so that it is found whatever its name is then."""
+"""Property of a scan: the jobs that were asked to lay a head on it."""
 SIZE = 0.008
 """Radius of a landmark's sphere, in largest dimensions of its scan."""
 FARTHEST = 0.03
@@ -46,12 +47,8 @@ def scan_of(context: bpy.types.Context) -> bpy.types.Object | None:
 
 def scan_asked(job_id: str, name: str = "") -> bpy.types.Object | None:
     """The scan that a job was asked for, renamed or not; else the mesh of a name; None where both are gone."""
-    things = bpy.context.scene.objects
-    for thing in things if job_id else ():
-        if thing.type == "MESH" and thing.get(SCAN_OF) == job_id:
-            return thing
-    named = things.get(name)
-    return named if named is not None and named.type == "MESH" else None
+    found = marked(SCAN_OF, job_id) or bpy.context.scene.objects.get(name)
+    return found if found is not None and found.type == "MESH" else None
 
 
 def landmarks_on(scan: bpy.types.Object) -> dict[str, bpy.types.Object]:

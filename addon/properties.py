@@ -3,6 +3,7 @@
 import bpy
 
 from ..backend.contract import MakeHairstyle, ReconstructHair
+from .detail_properties import MaquetteDetail
 from .evaluation import MaquetteEvaluation
 from .fit_properties import MaquetteFit
 from .flame_properties import MaquetteFlame
@@ -71,6 +72,7 @@ class MaquetteScene(bpy.types.PropertyGroup):
     ground_truth: bpy.props.PointerProperty(type=MaquetteGroundTruth)
     evaluation: bpy.props.PointerProperty(type=MaquetteEvaluation)
     fit: bpy.props.PointerProperty(type=MaquetteFit)
+    detail: bpy.props.PointerProperty(type=MaquetteDetail)
     flame: bpy.props.PointerProperty(type=MaquetteFlame)
 
 
