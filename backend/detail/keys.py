@@ -16,9 +16,6 @@ from .carried import Carried
 from .dense import DenseHead
 from .poser import Poser, bends, skinned
 
-AMPLITUDE = 3.0**0.5
-"""Where an expression is looked at, on both sides. For coefficients that are normally distributed this is the best
-line: the slope E[v f(v)] by Gauss and Hermite's three points, right for whatever has no power above the third."""
 RANGES = {"neck": (35.0, 45.0, 25.0), "jaw": (30.0, 10.0, 8.0)}
 """Degrees about a joint's axes up to which the skin is mended; ``OTHER`` for joints that are not named."""
 OTHER = (25.0, 25.0, 10.0)
@@ -29,7 +26,7 @@ TURNS = 24
 RIDGE = 1e-4
 """Of a joint's keys: more, and their sum follows the turns less closely; less, and it goes astray beyond them."""
 NOTHING = 1e-5
-"""Metres: a key that moves no vertex as far, at its usual amplitude, is left out."""
+"""Metres: a key that moves no vertex as far is left out."""
 STILL = 1e-6
 """Metres: a vertex that a key moves less has zeros there, which files hold in no room."""
 
@@ -89,10 +86,14 @@ def played(keys: DenseKeys, poser: Poser, expression=None, pose=None) -> np.ndar
 
 def _expressions(poser: Poser, carried: Carried, step: Callable[[], None]) -> tuple[np.ndarray, np.ndarray]:
     """(K, W, 3) float16 metres a unit of the modes (K,) that move something."""
-    keys, modes = [], []
-    for k, unit in enumerate(np.eye(poser.model.expression.shape[2])):
-        ends = [carried.on(poser.posed(side * AMPLITUDE * unit)) for side in (1, -1)]
-        key = _tidied((ends[0] - ends[1]) / (2 * AMPLITUDE), AMPLITUDE)
+    model, keys, modes = poser.model, [], []
+    rest = carried.on(poser.rest)
+    for k, name in enumerate(model.expression_names):
+        unit = np.eye(len(model.expression_names))[k]
+        key = carried.on(poser.posed(unit)) - rest
+        if name[-1:].isdigit():
+            key = (key + rest - carried.on(poser.posed(-unit))) / 2
+        key = _tidied(key, 1.0)
         if key is not None:
             keys.append(key)
             modes.append(k)
