@@ -3,13 +3,16 @@
 import bpy
 
 from .detail_maps import is_map
-from .detail_meshes import is_detail
+from .detail_meshes import ROLE, is_detail
 from .flame_rig import Rig, rig_of
 from .job_marks import mark, marked
 from .landmarks import scan_asked
 
 ASKED = "maquette_asked_by"
 """Custom property of an object: the jobs that were asked for on it."""
+
+ANIMATED = "animated detail"
+"""Role of a dense head that moves with a plain one."""
 
 
 def detail_object(context: bpy.types.Context) -> bpy.types.Object | None:
@@ -40,6 +43,13 @@ def plain_head_of(context: bpy.types.Context, detail: bpy.types.Object | None) -
         if thing.get("maquette_job") == job and thing.get("maquette_role") == "head":
             return thing
     return None
+
+
+def dense_heads_of(context: bpy.types.Context, rig: Rig) -> list[bpy.types.Object]:
+    """The dense heads that lie where a plain one does: registered with it, put on it, or moving with it."""
+    job, roles = rig.mesh.get("maquette_job") or None, (ROLE, ANIMATED)
+    here = [thing for thing in context.scene.objects if thing.get("maquette_role") in roles]
+    return [thing for thing in here if thing.parent == rig.armature or thing.get("maquette_job") == job]
 
 
 def parts(context: bpy.types.Context) -> dict[str, bpy.types.Object]:

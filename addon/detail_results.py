@@ -11,16 +11,14 @@ from ..backend.errors import HeadError
 from ..backend.formats.coefficients import read_coefficients
 from ..backend.formats.dense_mesh import DenseMesh, read_dense_mesh
 from . import detail_layouts, detail_maps, detail_rig, fitting, jobs, residual
-from .detail_heads import asked_on
+from .detail_heads import ANIMATED, asked_on, dense_heads_of
 from .detail_meshes import add_detail
 from .flame_armature import MASTER
-from .flame_rig import rig_of
+from .flame_rig import Rig, rig_of
 from .landmarks import landmarks_on, scan_asked
 from .visibility import evaluable
 
 KINDS = ("register-scan", "bake-detail", "apply-detail", "transfer-detail", "animate-detail", "make-layout")
-ANIMATED = "animated detail"
-"""Role of a dense head that moves with a plain one."""
 
 
 @jobs.on_result("register-scan")
@@ -93,7 +91,7 @@ def bring_in_animated(job, result: dict) -> None:
         first = int(job.context.get("first", 1))
         thing = detail_rig.add_cached_head(bpy.context, rig, job.folder / result["mesh"], cache, first, name)
     thing["maquette_job"], thing["maquette_role"] = job.id, ANIMATED
-    _hide(rig.mesh)
+    _hide_others(rig, thing)
     if rig.armature.name in bpy.context.view_layer.objects:
         rig.armature.hide_set(False)  # its bones move what has just come
 
@@ -123,8 +121,15 @@ def _add_on_head(job, dense: DenseMesh, name: str) -> None:
     if rig is not None:
         thing.parent, thing.matrix_parent_inverse = rig.armature, Matrix.Identity(4)
         thing.matrix_basis = within
-        _hide(rig.mesh)
+        _hide_others(rig, thing)
     bpy.context.scene.maquette.detail.mesh = thing
+
+
+def _hide_others(rig: Rig, shown: bpy.types.Object) -> None:
+    """Of the heads in one place, show the one that has just come."""
+    for thing in (rig.mesh, *dense_heads_of(bpy.context, rig)):
+        if thing != shown:
+            _hide(thing)
 
 
 def _hide(thing: bpy.types.Object | None) -> None:

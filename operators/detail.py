@@ -71,6 +71,7 @@ class MAQUETTE_OT_register_scan(AsksForDetail, bpy.types.Operator):
                 preset=detail.preset,
                 partial=detail.partial,
                 size=int(detail.size),
+                expression=fit.expression,
                 device=fit.device,
             ),
             title=f"Detail of {scan.name}",
