@@ -19,6 +19,7 @@ from ..backend.formats.head import BUILT_IN_HEAD, read_head, write_head
 from ..backend.formats.job_folder import write_json
 from ..backend.formats.strands import read_npz
 from . import cameras, demo_face, flame_arkit, groom
+from .demo_detail import DetailDemo
 from .flame_animation import keyframe
 from .flame_rig import BUILT_IN, add_flame_head
 from .ground_truth.orbit import orbit_cameras
@@ -44,18 +45,20 @@ class Demo:
     def run(self) -> dict:
         """Returns what metrics.json holds."""
         bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
-        self._step("1/7 Growing wavy hair on the built-in head", self._grow)
-        self._step(f"2/7 Rendering {self.options.views} views with their truth", self._render)
-        self._step("3/7 Reconstructing strands from the pictures", self._reconstruct)
-        self._step("4/7 Comparing them with the truth", self._evaluate)
-        self._step("5/7 Rendering the reconstruction from the same cameras", self._picture)
-        self._step("6/7 Keyframing the face, with hair that follows it", self._animate)
+        self._step("1/9 Growing wavy hair on the built-in head", self._grow)
+        self._step(f"2/9 Rendering {self.options.views} views with their truth", self._render)
+        self._step("3/9 Reconstructing strands from the pictures", self._reconstruct)
+        self._step("4/9 Comparing them with the truth", self._evaluate)
+        self._step("5/9 Rendering the reconstruction from the same cameras", self._picture)
+        self._step("6/9 Keyframing the face, with hair that follows it", self._animate)
+        self._step("7/9 Registering a synthetic scan, and baking its displacements", self._register)
+        self._step("8/9 Keyframing the face below them", self._move)
         metrics = self.scores | {
             "seconds": self.seconds | {"all": round(time.monotonic() - self.began, 1)},
             "reconstruction": json.loads((self.folder / "reconstruction" / "report.json").read_text()),
         }
         write_json(self.folder / "metrics.json", metrics)
-        self._step("7/7 Contact sheet and demo.blend", self._sheet)
+        self._step("9/9 Contact sheet and demo.blend", self._sheet)
         return metrics
 
     def _step(self, title: str, step) -> None:
@@ -132,6 +135,13 @@ class Demo:
             self._render_from(f"frames/{number}", [self.grown.hair], [camera])
         scene.frame_set(1)
 
+    def _register(self) -> None:
+        self.detail = DetailDemo(self.folder / "detail", self.settings, self.reporter, self._backend)
+        self.detail.register()
+
+    def _move(self) -> None:
+        self.detail.animate()
+
     def _face_points(self) -> np.ndarray:
         """(N, 3) that the strip's camera sees: the head down to the chin."""
         vertices = self.head.vertices
@@ -158,6 +168,9 @@ class Demo:
             "strips": [{
                 "label": "the head's sliders and bones keyframed from ARKit weights; the reconstructed hair follows",
                 "pictures": [picture(f"frames/{number}", 0) for number in range(len(demo_face.SHOWN))],
+            }, {
+                "label": "a synthetic scan, the dense head registered to it, its displacements, and these moving live",
+                "pictures": self.detail.pictures,
             }],
         })  # fmt: skip
         self._python("backend.evaluate.contact_sheet", self.folder / "sheet.json", self.folder / "contact_sheet.png")
