@@ -27,6 +27,7 @@ from .protocol import Event, Reporter, in_words, plain
 EXAMPLES = {
     "reconstruct-hair": "reconstruct-hair captures/anna --head anna.obj --preset standard --out out/anna",
     "evaluate-strands": "evaluate-strands out/anna/strands.npz captures/anna/ground_truth/strands.npz --json",
+    "evaluate-head": "evaluate-head out/anna/head.ply scans/anna.obj --truth-unit mm --json",
     "convert-strands": "convert-strands groom.tfx groom.hair --unit cm",
     "make-hairstyle": "make-hairstyle --style wavy --strands 10000 --out out/wavy",
     "align-head": "align-head captures/anna --out out/anna-head",

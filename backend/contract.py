@@ -65,6 +65,11 @@ def head_model() -> str:
     return setting('Head model of FLAME\'s kind (.pkl, .npz), or "built-in".', BUILT_IN)
 
 
+def mesh_unit(whose: str) -> str:
+    """The field of a request for the unit of a mesh that comes in any."""
+    return setting(f"Unit of the {whose}: m, cm, mm, inch, or metres in one unit.", "m")
+
+
 @dataclass(frozen=True)
 class Request:
     """Base of all requests. ``kind`` is its name in messages and on the command line."""
@@ -162,6 +167,41 @@ class EvaluateStrands(Request):
     maximum_points: int = setting(
         "Most points asked on a side; beyond it a random choice of strands is.", 1_000_000, minimum=1000
     )
+
+
+@dataclass(frozen=True)
+class EvaluateHead(Request):
+    """Distances between one head mesh and another that is true, after it was laid on it."""
+
+    kind = "evaluate-head"
+    leaves_files = False
+    prediction: Path = setting("Mesh to judge (.npz, .obj, .ply, .stl, .glb).", positional=True)
+    truth: Path = setting("Mesh that is true.", positional=True)
+    unit: str = mesh_unit("mesh to judge")
+    truth_unit: str = mesh_unit("true mesh")
+    up: str = head_up()
+    truth_up: str = head_up()
+    align: str = setting(
+        "Scale, rotation and translation are found; or the scale is kept; or nothing is moved.", "similarity",
+        choices=("similarity", "rigid", "none"),
+    )  # fmt: skip
+    start: str = setting(
+        "What the alignment begins with: landmarks that both have, else middles and sizes, or where they lie.", "auto",
+        choices=("auto", "landmarks", "centroids", "as they lie"),
+    )  # fmt: skip
+    landmarks: Path | None = setting("Landmarks on the mesh to judge (.npy, .pp, .json), in its unit and axes.", None)
+    truth_landmarks: Path | None = setting("Landmarks on the true mesh, in its unit and axes.", None)
+    region: str = setting("Region of the true mesh that counts, or a file of its vertices (.npy, .txt, .json).", "")
+    plane: str = setting(
+        '"x y z" or "x y z nx ny nz", metres, Z up: what lies below this plane of the true mesh does not count.', ""
+    )
+    within: float = setting(
+        "Only so much around the tip of the true mesh's nose counts; 0 for all.", 0.0, minimum=0.0, maximum=1.0,
+        unit="m",
+    )  # fmt: skip
+    outside: bool = setting("Leave out what cannot be seen from outside, such as a mouth's lining.", True)
+    points: int = setting("Points spread evenly over each surface.", 100_000, minimum=1000, maximum=5_000_000)
+    seed: int = setting("Seed of the places of the points.", 0, minimum=0, maximum=2**31 - 1)
 
 
 @dataclass(frozen=True)
@@ -408,7 +448,7 @@ REQUESTS: dict[str, type[Request]] = {
     for request in (
         FakeJob, CheckBackend, SetUpBackend,
         ReconstructHair, EvaluateStrands, ConvertStrands, MakeHairstyle, AlignHead, FitHead, FitPhotos, FitArkit,
-        OuterSurface, RegisterScan, AnimateDetail, BakeDetail, ApplyDetail, TransferDetail,
+        EvaluateHead, OuterSurface, RegisterScan, AnimateDetail, BakeDetail, ApplyDetail, TransferDetail,
         MakeLayout,
     )
 }  # fmt: skip

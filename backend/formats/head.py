@@ -104,6 +104,21 @@ def read_head(path: Path, scalp: Path | None = None, unit: str = "m", up: str = 
     Raises:
         HeadError: the file cannot be read, or is no usable head; the sentence says why.
     """
+    head = read_mesh(path, UNITS[unit], up)
+    check_head(head, Path(path).name)
+    return head.with_scalp(read_indices(Path(scalp))) if scalp is not None else head
+
+
+def read_mesh(path: Path, metres: float = 1.0, up: str = "Z") -> Head:
+    """Read a mesh as ``read_head`` does, without asking whether it can serve as a head.
+
+    Args:
+        metres: in one unit of the file, where it is of a kind that says nothing of it.
+        up: as for ``read_head``.
+
+    Raises:
+        HeadError: the file cannot be read.
+    """
     path = Path(path)
     if not path.is_file():
         raise HeadError(f"There is no head file at {path}.")
@@ -112,13 +127,9 @@ def read_head(path: Path, scalp: Path | None = None, unit: str = "m", up: str = 
     if path.stat().st_size > LARGEST_BYTES:
         raise HeadError(f"{path.name} is larger than {LARGEST_BYTES // 10**9} GB; reduce the mesh first.")
     if path.suffix.lower() == ".npz":
-        head = _read_npz(path, unit, up)
-    else:
-        head = _read_mesh(path)
-        own = path.suffix.lower() in GLTF_SUFFIXES
-        head = _in_our_frame(head, "m" if own else unit, "Y" if own else up)
-    check_head(head, path.name)
-    return head.with_scalp(read_indices(Path(scalp))) if scalp is not None else head
+        return _read_npz(path, metres, up)
+    own = path.suffix.lower() in GLTF_SUFFIXES
+    return _in_our_frame(_read_mesh(path), 1.0 if own else metres, "Y" if own else up)
 
 
 def write_head(path: Path, head: Head) -> None:
@@ -199,14 +210,14 @@ def _checked_indices(indices, count, what):
     return np.unique(indices).astype(np.int32)
 
 
-def _in_our_frame(head: Head, unit: str, up: str) -> Head:
-    vertices = UNITS[unit] * head.vertices
+def _in_our_frame(head: Head, metres: float, up: str) -> Head:
+    vertices = metres * head.vertices
     if up == "Y":
         vertices = vertices[:, [0, 2, 1]] * np.array([1, -1, 1], np.float32)
     return replace(head, vertices=vertices)
 
 
-def _read_npz(path: Path, unit: str, up: str) -> Head:
+def _read_npz(path: Path, metres: float, up: str) -> Head:
     try:
         with np.load(path, allow_pickle=False) as file:
             if "v_template" in file.files:
@@ -216,7 +227,7 @@ def _read_npz(path: Path, unit: str, up: str) -> Head:
             scalp = {"scalp": file["scalp"]} if "scalp" in file.files else {}
             head = _mesh(file["vertices"], file["faces"], file["uv"] if "uv" in file.files else None, path.stem)
             head = replace(head, regions={k: _checked_indices(v, len(head.vertices), k) for k, v in scalp.items()})
-            return _in_our_frame(head, unit, up)
+            return _in_our_frame(head, metres, up)
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise HeadError(f"{path.name} cannot be read as a head: {error}.") from error
 
@@ -238,7 +249,7 @@ def _from_model(file, stem: str) -> Head:
             raise ValueError("a landmark lies on a triangle that is not there")
         landmarks = {str(n): (int(t), np.asarray(w)) for n, t, w in zip(names, triangles, weights)}
     name = str(file["name"]) if "name" in keys else stem
-    return _in_our_frame(replace(head, uv=uv, regions=regions, landmarks=landmarks, name=name), "m", "Y")
+    return _in_our_frame(replace(head, uv=uv, regions=regions, landmarks=landmarks, name=name), 1.0, "Y")
 
 
 def _mesh(vertices, faces, uv, name) -> Head:
