@@ -33,6 +33,7 @@ EXAMPLES = {
     "align-head": "align-head captures/anna --out out/anna-head",
     "fit-head": "fit-head scan.obj --landmarks clicks.pp --model built-in --out out/anna",
     "fit-photos": "fit-photos captures/anna --cameras known --out out/anna-head",
+    "make-scan": "make-scan --style bob --seed 1 --out out/bob",
     "register-scan": "register-scan scan.obj --landmarks clicks.pp --model built-in --preset standard --out out/anna",
     "bake-detail": "bake-detail out/anna/registered.npz --size 2048 --frame tangent --format exr --out out/map",
     "apply-detail": "apply-detail out/anna/displacement.png --coefficients out/ben/coefficients.npz --out out/both",

@@ -282,6 +282,20 @@ class FitPhotos(Request):
 
 
 @dataclass(frozen=True)
+class MakeScan(Request):
+    """A synthetic scan of a random person of a head model with hair, with landmarks and the truth beside it."""
+
+    kind = "make-scan"
+    style: str = setting("Its hair.", "bob", choices=("bare", "bob", "afro", "ponytail"))
+    model: str = head_model()
+    seed: int = setting("Seed of the person and the hair.", 0, minimum=0, maximum=2**31 - 1)
+    spacing: float = setting(
+        "Between the scan's points; 0.0012 gives about 200,000.", 0.0012, minimum=0.0005, maximum=0.01, unit="m"
+    )
+    unit: str = setting("Unit of the scan's file.", "m", choices=tuple(UNITS))
+
+
+@dataclass(frozen=True)
 class RegisterScan(Request):
     """A dense head's displacements registered to a scan with landmarks, and their map in the custom UV layout."""
 
@@ -449,7 +463,7 @@ REQUESTS: dict[str, type[Request]] = {
         FakeJob, CheckBackend, SetUpBackend,
         ReconstructHair, EvaluateStrands, ConvertStrands, MakeHairstyle, AlignHead, FitHead, FitPhotos, FitArkit,
         EvaluateHead, OuterSurface, RegisterScan, AnimateDetail, BakeDetail, ApplyDetail, TransferDetail,
-        MakeLayout,
+        MakeLayout, MakeScan,
     )
 }  # fmt: skip
 

@@ -154,9 +154,8 @@ def test_distance_from_a_plate_and_to_it():
 
 def test_the_nearest_of_triangles_of_all_sizes_is_found():
     random = np.random.default_rng(5)
-    corners = random.uniform(-1, 1, (400, 1, 3)) + random.normal(size=(400, 3, 3)) * 10 ** random.uniform(
-        -3, 0, (400, 1, 1)
-    )
+    sizes = 10 ** random.uniform(-3, 0, (400, 1, 1))
+    corners = random.uniform(-1, 1, (400, 1, 3)) + sizes * random.normal(size=(400, 3, 3))
     points = random.uniform(-1, 1, (300, 3))
     rows, columns = (part.ravel() for part in np.indices((300, 400)))
     weights = mesh_losses.nearest_on_triangles(points[rows], corners[columns])
