@@ -8,8 +8,8 @@ import numpy as np
 from ..fit.scan import ScanSurface
 from ..formats.coefficients import Similarity
 from .dense import DenseHead
-from .registration_partners import Moving, Target
-from .registration_regions import Movable, movable
+from .registration_partners import Moving, Target, beyond
+from .registration_regions import Movable, fading, movable
 from .registration_solver import Round, Schedule, normal_stage, vector_stage
 
 REACH = 0.42
@@ -17,8 +17,6 @@ REACH = 0.42
 POINTS = 200_000
 """Of the scan that a registration sees."""
 STAGES = ("vector", "normal")
-FADE = 0.004
-"""Metres from what is frozen within which the scan's say grows from nothing to all, so that no step shows there."""
 
 SCHEDULES = {
     "draft": Schedule(
@@ -32,7 +30,9 @@ SCHEDULES = {
             Round(100, 0.03), Round(30, 0.03), Round(10, 0.03), Round(3, 0.03), Round(1, 0.02), Round(0.3, 0.02),
             Round(3, 0.01, level=1), Round(1, 0.01, level=1), Round(0.3, 0.01, level=1),
         ),
-        normal=(Round(30, 0.012), Round(10, 0.01), Round(3, 0.008), Round(1, 0.006), Round(0.5, 0.005)),
+        normal=(
+            Round(30, 0.012), Round(10, 0.01), Round(3, 0.008), Round(1, 0.006), Round(0.5, 0.005), Round(0.1, 0.004),
+        ),
         samples=60_000,
         smoothing=8,
     ),
@@ -44,18 +44,21 @@ class Scanned:
     """A scan in the head's frame.
 
     Attributes:
-        points: (N, 3) metres, spread evenly over what can be seen of its surface.
+        points: (N, 3) metres, spread evenly over what can be seen of its surface, rounded where triangles are coarse.
         normals: (N, 3) unit, outwards.
+        flat: (N, 3) metres, the same on the file's own triangles.
     """
 
     points: np.ndarray
     normals: np.ndarray
+    flat: np.ndarray
 
     @classmethod
     def of(cls, surface: ScanSurface, place: Similarity) -> "Scanned":
         """From a scan's surface (metres), by the place of the fitted head on it."""
-        points, normals = surface.samples(POINTS)
-        return cls((points - place.translation) @ place.rotation / place.scale, normals @ place.rotation)
+        parts = [surface.samples(POINTS, curved=curved) for curved in (True, False)]
+        points, flat = ((part[0] - place.translation) @ place.rotation / place.scale for part in parts)
+        return cls(points, parts[0][1] @ place.rotation, flat)
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,9 +96,10 @@ def register(
         device: where ``paper`` computes.
     """
     seconds, began = {}, time.monotonic()
-    free = movable(dense, vertices)
-    target = Target(scanned.points, scanned.normals)
-    trust = np.clip(free.depth / FADE, 0, 1)
+    free = movable(dense)
+    reporter.stage("Sorting the scan by what may move")
+    others = beyond(scanned.points, scanned.normals, vertices, dense.faces, free.free_faces, free.ears)
+    target = Target(scanned.points[~others], scanned.normals[~others])
     schedule = SCHEDULES[preset]
     base = vertices.copy()
     if "vector" in stages:
@@ -103,15 +107,18 @@ def register(
         sub = dense.subdivision
         coarse = dense.model.faces
         base = base + vector_stage(
-            coarse, sub.matrix.shape[1], sub.levels, base, dense.faces, free.scalp, trust, free.skin, target, schedule,
+            coarse, sub.matrix.shape[1], sub.levels, base, dense.faces, free.scalp, free.free_faces, target, schedule,
             reporter,
         )  # fmt: skip
         seconds["vector"], began = round(time.monotonic() - began, 2), time.monotonic()
     if "normal" in stages:
         reporter.stage("Fitting scalp and face along their normals", len(schedule.normal))
-        base = base + normal_stage(base, dense.faces, free.all, trust, free.skin, target, schedule, reporter)
+        base = base + normal_stage(base, dense.faces, free.all, free.free_faces, target, schedule, reporter)
         seconds["normal"], began = round(time.monotonic() - began, 2), time.monotonic()
-    return Registration(base - vertices, observed(dense, base, free, target), free, seconds)
+    displacement = base - vertices
+    displacement *= fading(vertices, dense.faces, free, displacement)[:, None]
+    base = vertices + displacement
+    return Registration(displacement, observed(dense, base, free, target), free, seconds)
 
 
 NEAR = 0.002

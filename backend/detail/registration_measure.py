@@ -36,7 +36,7 @@ def measure(dense: DenseHead, vertices: np.ndarray, free: Movable, scanned: Scan
     """
     head, target = Surface(vertices, dense.faces), Target(scanned.points, scanned.normals)
     draw = np.random.default_rng(0).permutation(len(scanned.points))[:POINTS]
-    points, normals = scanned.points[draw], scanned.normals[draw]
+    points, normals = scanned.flat[draw], scanned.normals[draw]
     there, face, weights = head.nearest(points)
     facing = (head.smooth_normals(face, weights) * normals).sum(axis=1) > 0
     counts = facing & free.all[dense.faces[face]].all(axis=1) & ~on_rim(boundary_edges(dense.faces), face, weights)

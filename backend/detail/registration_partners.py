@@ -12,6 +12,12 @@ from scipy.spatial import cKDTree
 from ..fit.surfaces import boundary_edges, normals_and_areas, on_rim, unit
 from ..geometry.surface import nearest_on_triangles
 
+TURN = 0.006
+"""Metres that opposite normals are apart, halved, where nothing else is said."""
+CLAIMED = 0.008
+"""Metres from what is frozen within which a point of the scan may belong to it."""
+AROUND_EAR = 0.004
+"""Metres around a scan's ear that are left to smoothness: the model's ear is a little elsewhere."""
 CANDIDATES = 3
 """Triangles tried for each point."""
 
@@ -35,6 +41,37 @@ class Target:
         if turn not in self._trees:
             self._trees = {turn: cKDTree(_placed(self.points, self.normals, turn), compact_nodes=False)}
         return self._trees[turn].query(_placed(points, normals, turn), workers=-1)[1]
+
+
+def beyond(
+    points: np.ndarray, normals: np.ndarray, vertices: np.ndarray, faces: np.ndarray, free: np.ndarray, ear: np.ndarray
+) -> np.ndarray:
+    """(N,) bool: points of a scan that show what is frozen, which draw nothing else to them.
+
+    Args:
+        points: (N, 3) metres, and ``normals`` (N, 3).
+        vertices: (W, 3) metres, the fitted head.
+        faces: (G, 3)
+        free: (G,) bool triangles that may move.
+        ear: (G,) bool triangles of ears, whose own place a model knows least of.
+    """
+    apart = []
+    for chosen in (free, ~free):
+        surface = Moving(faces[chosen])
+        surface.move(vertices)
+        on = surface.nearest(points, normals, TURN)
+        away = np.linalg.norm(on.points - points, axis=1)
+        apart.append(np.where((on.normals * normals).sum(axis=1) > 0, away, np.inf))
+    # Hair hangs over ears and neck at some distance; and closed lids lie on the eyeballs, nearly.
+    result = (apart[1] < CLAIMED) & (apart[1] < 0.7 * apart[0])
+    surface = Moving(faces[ear])
+    surface.move(vertices)
+    away = np.linalg.norm(surface.nearest(points, normals, 0.0).points - points, axis=1)
+    shown = result & (away <= apart[1] + 1e-4)
+    if shown.any():
+        near = np.flatnonzero(away < CLAIMED + AROUND_EAR)
+        result[near] |= cKDTree(points[shown]).query(points[near])[0] < AROUND_EAR
+    return result
 
 
 class OnMesh(NamedTuple):

@@ -1,16 +1,21 @@
-"""Which vertices of a dense head a registration may move, and how far each is from those that stay."""
+"""Which vertices of a dense head a registration may move, and how its displacements end where they stay."""
 
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import dijkstra
+from scipy import sparse
+from scipy.sparse.linalg import splu
 
 from .charts import FACE, SCALP
 from .dense import DenseHead
 
 FROZEN = ("neck", "left_ear", "right_ear", "mouth_pocket", "eyes", "left_eyeball", "right_eyeball")
 """Parts whose exact shape an animation needs, or that no scanner sees (HeadCraft, A.1)."""
+WIDTHS = {"lining": 0.004, "ears": 0.008, "neck": 0.016}
+"""Metres over which displacements fade out before what is frozen. Between the lips and under the lids a short slope
+does not show; at the neck it must be gentle."""
+OVERHANG = 0.012
+"""Metres of displacement from which the slope may be steeper: hair ends in a step."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,22 +25,25 @@ class Movable:
     Attributes:
         scalp: (W,) bool, moved freely in stage 1.
         all: (W,) bool, scalp and face, moved along normals in stage 2.
+        free_faces: (G,) bool, triangles that may move in all their corners.
+        ears: (G,) bool, triangles of the ears.
         skin: (G,) bool, triangles that a scan can show: all but eyeballs and the linings of mouth and eye sockets.
-        depth: (W,) metres along the surface to the nearest vertex that stays; 0 at those.
+        borders: key of ``WIDTHS`` → vertices that stay, beside some that are free.
     """
 
     scalp: np.ndarray
     all: np.ndarray
+    free_faces: np.ndarray
+    ears: np.ndarray
     skin: np.ndarray
-    depth: np.ndarray
+    borders: dict[str, np.ndarray]
 
 
-def movable(dense: DenseHead, vertices: np.ndarray) -> Movable:
+def movable(dense: DenseHead) -> Movable:
     """Scalp and face are free; eyes, ears, neck and the inside of the mouth stay (HeadCraft, A.1).
 
     Args:
         dense: the head, whose layout tells the linings of mouth and eye sockets from the outer skin.
-        vertices: (W, 3) metres, as fitted.
     """
     names = dense.layout.names
     outer = np.array([name.split()[0] in (SCALP, FACE) for name in names])[dense.chart]
@@ -46,17 +54,58 @@ def movable(dense: DenseHead, vertices: np.ndarray) -> Movable:
         free[dense.regions.get(name, np.zeros(0, int))] = False
     scalp = np.zeros(dense.vertex_count, bool)
     scalp[dense.regions[SCALP]] = True
-    return Movable(scalp & free, free, outer | ear, _depth(vertices, dense.faces, free))
-
-
-def _depth(vertices: np.ndarray, faces: np.ndarray, free: np.ndarray) -> np.ndarray:
-    """(W,) metres along edges from the frozen vertices, which must not be jumped across (lids, lips)."""
-    start, end = faces.ravel(), np.roll(faces, -1, axis=1).ravel()
-    length = np.linalg.norm(vertices[start] - vertices[end], axis=1) + 1e-9
-    graph = coo_matrix((length, (start, end)), (len(vertices),) * 2).tocsr()
-    touching = np.unique(faces[(free[faces].any(axis=1)) & (~free[faces]).any(axis=1)])
+    inside = free[dense.faces]
+    touching = np.unique(dense.faces[inside.any(axis=1) & ~inside.all(axis=1)])
     border = touching[~free[touching]]
-    if not len(border):
-        return np.where(free, np.inf, 0.0)
-    depth = dijkstra(graph, directed=False, indices=border, min_only=True)
-    return np.where(free, depth, 0.0)
+    kinds = {}
+    for kind, regions in {"neck": ("neck",), "ears": ("left_ear", "right_ear")}.items():
+        members = np.concatenate([dense.regions.get(name, np.zeros(0, int)) for name in regions])
+        kinds[kind] = border[np.isin(border, members)]
+    kinds["ears"] = np.union1d(kinds["ears"], np.setdiff1d(np.intersect1d(border, dense.faces[ear]), kinds["neck"]))
+    kinds["lining"] = np.setdiff1d(border, np.concatenate(list(kinds.values())))
+    return Movable(scalp & free, free, inside.all(axis=1), ear, outer | ear, kinds)
+
+
+def fading(vertices: np.ndarray, faces: np.ndarray, free: Movable, displacement: np.ndarray) -> np.ndarray:
+    """(W,) by what displacements are multiplied so that they end without a step: 0 at what stays, 1 further in.
+
+    Distances come from a screened Poisson equation, whose solution falls off as exp(-distance / length) (Varadhan's
+    formula, as in Crane, Weischedel, Wardetzky, "Geodesics in heat", 2013): it is smooth where a graph's is ragged.
+
+    Args:
+        vertices: (W, 3) metres, before displacement.
+        faces: (G, 3)
+        free: what could move.
+        displacement: (W, 3) metres, of the free vertices as if nothing stayed.
+    """
+    stiffness, area = _cotangents(vertices, faces)
+    steep = 1 + (np.linalg.norm(displacement, axis=1) / OVERHANG) ** 2
+    result = free.all.astype(float)
+    mine = np.flatnonzero(free.all)
+    for kind, border in free.borders.items():
+        if not len(border):
+            continue
+        length = WIDTHS[kind] / 2
+        system = (sparse.diags(area) + length**2 * stiffness).tocsc()
+        right = -np.asarray(system[mine][:, border].sum(axis=1)).ravel()
+        inner = system[mine][:, mine].tocsc()
+        factor = splu(inner, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
+        distance = -length * np.log(np.clip(factor.solve(right), 1e-12, 1))
+        t = np.clip(distance * steep[mine] / WIDTHS[kind], 0, 1)
+        result[mine] *= t**3 * (t * (6 * t - 15) + 10)
+    return result
+
+
+def _cotangents(vertices: np.ndarray, faces: np.ndarray) -> tuple[sparse.csr_matrix, np.ndarray]:
+    """(W, W) the Laplacian's stiffness matrix, obtuse corners taken as right ones so that no weight is below zero, and
+    (W,) m² around each vertex."""
+    corners = vertices[faces]
+    a, b = np.roll(corners, -1, axis=1) - corners, np.roll(corners, -2, axis=1) - corners
+    double = np.maximum(np.linalg.norm(np.cross(a, b), axis=2), 1e-14)
+    weights = np.clip((a * b).sum(axis=2) / double / 2, 1e-3, 1e3).ravel()
+    start, end = np.roll(faces, -1, axis=1).ravel(), np.roll(faces, -2, axis=1).ravel()
+    count = len(vertices)
+    around = sparse.coo_matrix((weights, (start, end)), (count, count)).tocsr()
+    around = around + around.T
+    area = np.bincount(faces.ravel(), double.ravel() / 6, count)
+    return sparse.diags(np.asarray(around.sum(axis=1)).ravel()) - around, np.maximum(area, 1e-12)

@@ -17,6 +17,11 @@ from .registration_partners import Moving, Target
 from .smoothing import neighbours
 from .subdivision import subdivide
 
+USUAL_EDGE = 0.0015
+"""Metres of a dense head's edge."""
+MOST_FINER = 3.0
+"""Times that an edge is taken to be shorter than the usual, at most."""
+
 
 @dataclass(frozen=True)
 class Round:
@@ -66,9 +71,7 @@ class Pairs:
         return sparse.csr_array((self.weights.ravel(), self.corners.ravel(), starts), shape=(len(self.corners), count))
 
 
-def pairs(
-    moving: Moving, target: Target, chosen: np.ndarray, free: np.ndarray, trust: np.ndarray, step: Round
-) -> list[Pairs]:
+def pairs(moving: Moving, target: Target, chosen: np.ndarray, free: np.ndarray, step: Round) -> list[Pairs]:
     """Partners both ways, as far as they are near and face alike.
 
     Args:
@@ -76,32 +79,25 @@ def pairs(
         target: the scan.
         chosen: its points that look for the head.
         free: (W,) bool vertices that may move.
-        trust: (W,) weight of a vertex's equation.
         step: what the round asks.
     """
-    mine = np.flatnonzero(free & (trust > 0))
+    mine = np.flatnonzero(free)
     here, facing = moving.vertices[mine], moving.normals[mine]
     found = target.nearest(here, facing, step.turn)
     there, normals = target.points[found], target.normals[found]
     gap = here - there
     ok = (np.linalg.norm(gap, axis=1) < step.reach) & ((facing * normals).sum(axis=1) > step.alike)
     along = (gap * normals).sum(axis=1)
-    to_scan = Pairs(
-        mine[ok, None], np.ones((ok.sum(), 1)), normals[ok], along[ok], trust[mine[ok]] * _robust(along[ok], step.reach)
-    )
+    to_scan = Pairs(mine[ok, None], np.ones((ok.sum(), 1)), normals[ok], along[ok], _robust(along[ok], step.reach))
     points, normals = target.points[chosen], target.normals[chosen]
     on = moving.nearest(points, normals, step.turn)
     gap = on.points - points
     ok = on.inside & (np.linalg.norm(gap, axis=1) < step.reach) & ((on.normals * normals).sum(axis=1) > step.alike)
-    # A point nearest to what is frozen tells nothing of what is free beside it.
     ok &= free[on.corners].all(axis=1)
     along = (gap * normals).sum(axis=1)
-    of_points = (on.weights * trust[on.corners]).sum(axis=1)
     # Both ways weigh the same in all, however many points the scan has.
-    share = max(to_scan.trust.sum(), 1e-9) / max(of_points[ok].sum(), 1e-9)
-    to_head = Pairs(
-        on.corners[ok], on.weights[ok], normals[ok], along[ok], share * of_points[ok] * _robust(along[ok], step.reach)
-    )
+    share = max(to_scan.trust.sum(), 1e-9) / max(ok.sum(), 1)
+    to_head = Pairs(on.corners[ok], on.weights[ok], normals[ok], along[ok], share * _robust(along[ok], step.reach))
     return [to_scan, to_head]
 
 
@@ -115,7 +111,7 @@ def _robust(along: np.ndarray, reach: float) -> np.ndarray:
 
 def vector_stage(
     faces: np.ndarray, coarse_count: int, levels: int, base: np.ndarray, dense_faces: np.ndarray, free: np.ndarray,
-    trust: np.ndarray, skin: np.ndarray, target: Target, schedule: Schedule, reporter,
+    seen: np.ndarray, target: Target, schedule: Schedule, reporter,
 ) -> np.ndarray:  # fmt: skip
     """Stage 1: (W, 3) displacements of the scalp in all directions (HeadCraft, equation 2).
 
@@ -124,13 +120,12 @@ def vector_stage(
         base: (W, 3) metres, the dense head as fitted.
         dense_faces: (G, 3)
         free: (W,) bool, the scalp.
-        trust: (W,)
-        skin: (G,) bool triangles that a scan can show.
+        seen: (G,) bool triangles that may move in some stage.
         target: the scan.
         schedule: ``vector`` rounds.
         reporter: told of rounds.
     """
-    moving = Moving(dense_faces[skin])
+    moving = Moving(dense_faces[seen])
     chosen = _even(len(target.points), schedule.samples)
     displacement = np.zeros_like(base)
     unknown, matrix, columns, bending = None, None, None, None
@@ -145,14 +140,12 @@ def vector_stage(
             outside = np.asarray((abs(rest[~free]) > 0.02).sum(axis=0)).ravel() > 0
             columns = np.flatnonzero(free[:count] & ~outside)
             matrix = rest.tocsc()[:, columns].tocsr()
-            near, _ = neighbours(mesh_faces, count)
-            laplacian = sparse.diags(1 / np.maximum(np.asarray(near.sum(axis=1)).ravel(), 1)) @ near - sparse.eye(count)
-            laplacian = laplacian.tocsc()[:, columns]
+            laplacian = (_mean(mesh_faces, count) - sparse.eye(count)).tocsc()[:, columns]
             bending = (laplacian.T @ laplacian) * (free.sum() / max(len(columns), 1))
             # What the coarser level found goes on as the finer's start: coarse vertices are the first of the dense.
             unknown, at_level = displacement[columns], level
         moving.move(base + displacement)
-        rows = pairs(moving, target, chosen, free, trust, step)
+        rows = pairs(moving, target, chosen, free, step)
         normal, right = None, np.zeros((3, len(columns)))
         blocks = [[None] * 3 for _ in range(3)]
         for part in rows:
@@ -176,7 +169,7 @@ def vector_stage(
 
 
 def normal_stage(
-    base: np.ndarray, dense_faces: np.ndarray, free: np.ndarray, trust: np.ndarray, skin: np.ndarray, target: Target,
+    base: np.ndarray, dense_faces: np.ndarray, free: np.ndarray, seen: np.ndarray, target: Target,
     schedule: Schedule, reporter,
 ) -> np.ndarray:  # fmt: skip
     """Stage 2: (W, 3) displacements along the normals of what stage 1 left (HeadCraft, equations 3 and 4).
@@ -188,19 +181,23 @@ def normal_stage(
         free: (W,) bool, scalp and face.
         others: as for ``vector_stage``.
     """
-    moving = Moving(dense_faces[skin])
+    moving = Moving(dense_faces[seen])
     chosen = _even(len(target.points), schedule.samples)
     count, columns = len(base), np.flatnonzero(free)
     moving.move(base)
-    near, _ = neighbours(dense_faces, count)
-    degree = np.maximum(np.asarray(near.sum(axis=1)).ravel(), 1)
-    mean = sparse.diags(1 / degree) @ near
+    mean = _mean(dense_faces, count)
     direction = moving.normals.copy()
     for _ in range(schedule.smoothing):
         direction = direction + mean @ direction
         direction /= np.maximum(np.linalg.norm(direction, axis=1, keepdims=True), 1e-12)
-    laplacian = (mean - sparse.eye(count)).tocsc()[:, columns]
-    bending = laplacian.T @ laplacian
+    # The field bends freely at the border: how it ends there is another matter (``registration_regions.fading``).
+    inner = dense_faces[free[dense_faces].all(axis=1)]
+    laplacian = (_mean(inner, count) - sparse.eye(count)).tocsr()[columns][:, columns]
+    # Smooth over as many millimetres wherever the mesh is finer than usual: lips and lids would fold first.
+    edges = np.linalg.norm(base[inner] - base[np.roll(inner, -1, axis=1)], axis=2)
+    size = np.bincount(inner.ravel(), edges.ravel(), count) / np.maximum(np.bincount(inner.ravel(), minlength=count), 1)
+    finer = np.clip(USUAL_EDGE / np.maximum(size[columns], 1e-6), 1, MOST_FINER) ** 2
+    bending = laplacian.T @ sparse.diags(finer**2) @ laplacian
     amplitude = np.zeros(len(columns))
     for number, step in enumerate(schedule.normal):
         displacement = np.zeros_like(base)
@@ -208,7 +205,7 @@ def normal_stage(
         moving.move(base + displacement)
         system = step.stiffness * bending + 1e-6 * sparse.eye(len(columns))
         right = np.zeros(len(columns))
-        for part in pairs(moving, target, chosen, free, trust, step):
+        for part in pairs(moving, target, chosen, free, step):
             slope = (part.normals[:, None] * direction[part.corners]).sum(axis=2)
             leaning = Pairs(part.corners, part.weights * slope, None, None, None).on_vertices(count)
             leaning = leaning.tocsc()[:, columns].tocsr()
@@ -220,6 +217,12 @@ def normal_stage(
     displacement = np.zeros_like(base)
     displacement[columns] = amplitude[:, None] * direction[columns]
     return displacement
+
+
+def _mean(faces: np.ndarray, count: int) -> sparse.csr_matrix:
+    """(count, count) the mean over a vertex's neighbours."""
+    near, _ = neighbours(faces, count)
+    return sparse.diags(1 / np.maximum(np.asarray(near.sum(axis=1)).ravel(), 1)) @ near
 
 
 def _solve(system: sparse.csc_matrix, right: np.ndarray) -> np.ndarray:

@@ -70,7 +70,7 @@ class HeadOnScan:
 
 def lay_head_on_scan(
     scan_file: Path, landmarks_file: Path, model_name: str, said_unit: str, identity: int, expression: bool, device,
-    reporter,
+    reporter, trust: float = 1.0,
 ) -> HeadOnScan:  # fmt: skip
     """Read a scan and fit a head model to it.
 
@@ -82,6 +82,7 @@ def lay_head_on_scan(
         expression: whether expression and jaw are in use.
         device: where derivatives are taken.
         reporter: told of stages and rounds; may stop the fit.
+        trust: times the surface's evidence; below 1 the head stays nearer to the model's mean.
     """
     reporter.stage("Reading the scan", 3)
     model = model_to_fit(model_name, reporter.warning)
@@ -98,7 +99,7 @@ def lay_head_on_scan(
     mean_head = shape.vertices(shape.zero())
     surface = _surface(scan, metres, in_metres, model, place.apply(mean_head))
     reporter.step()
-    fit = fit_scan(shape, surface, in_metres, place, source == AVERAGE, reporter)
+    fit = fit_scan(shape, surface, in_metres, place, source == AVERAGE, reporter, trust)
     place = fit.place
     if source == AVERAGE:
         # Nobody knows the scan's unit, so it is as large as the fitted head says, and its millimetres are the head's.

@@ -22,6 +22,10 @@ REACH = 0.26
 """Metres around the middle of the landmarks that are kept: a head with its neck, not the body."""
 NEIGHBOURS = 16
 """Points whose plane gives a point its normal, where a cloud has none."""
+ROUNDNESS = 0.5
+"""Of Phong tessellation: 0 is flat, and at 0.5 the vertices of a sphere give the sphere back."""
+FACET = 0.8
+"""Cosine between the normals of a triangle's corners and their mean, from which it is a facet of something round."""
 PICTURE = 320
 """Pixels across the pictures that tell which triangles can be seen."""
 AVERAGE = "the model's average size"
@@ -212,8 +216,13 @@ class ScanSurface:
         whole = size < np.maximum(3 * self.spacing, 0.5 * np.linalg.norm(along, axis=1))
         return nearest + np.where((size < 3 * self.spacing)[:, None], aside, 0), normals, whole
 
-    def samples(self, count: int) -> tuple[np.ndarray, np.ndarray]:
-        """About ``count`` points (N, 3) spread evenly over the surface, and their normals: the same every time."""
+    def samples(self, count: int, curved: bool = False) -> tuple[np.ndarray, np.ndarray]:
+        """About ``count`` points (N, 3) spread evenly over the surface, and their normals: the same every time.
+
+        Args:
+            curved: points of coarse triangles lie on the surface that their shading shows (Boubekeur and Alexa, "Phong
+                Tessellation", 2008), not on the facets.
+        """
         draw = np.random.default_rng(0)
         if self._surface is None:
             chosen = draw.choice(len(self.points), min(count, len(self.points)), False, self.areas / self.areas.sum())
@@ -224,7 +233,14 @@ class ScanSurface:
         u, v = draw.random((2, len(face)))
         u, v = np.where(u + v > 1, 1 - u, u), np.where(u + v > 1, 1 - v, v)
         weights = np.stack([1 - u - v, u, v], axis=1)
-        points = np.einsum("nk,nkc->nc", weights, self.points[self.faces[face]])
+        corners = self.points[self.faces[face]]
+        points = np.einsum("nk,nkc->nc", weights, corners)
+        if curved:
+            normals = self.normals[self.faces[face]]
+            # Where a triangle's corners look apart it is an edge, not a facet of something round.
+            smooth = (normals * normals.sum(axis=1, keepdims=True) / 3).sum(axis=2).min(axis=1) > FACET
+            above = ((corners - points[:, None]) * normals).sum(axis=2)
+            points += ROUNDNESS * smooth[:, None] * np.einsum("nk,nk,nkc->nc", weights, above, normals)
         return points, self._surface.smooth_normals(face, weights)
 
 

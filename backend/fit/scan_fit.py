@@ -132,8 +132,9 @@ def start(model: FlameModel, landmarks: Landmarks3D) -> tuple[list[str], Similar
 
 
 def fit_scan(
-    shape: Shape, surface: ScanSurface, landmarks: Landmarks3D, place: Similarity, free_size: bool, reporter
-) -> Fit:
+    shape: Shape, surface: ScanSurface, landmarks: Landmarks3D, place: Similarity, free_size: bool, reporter,
+    trust: float = 1.0,
+) -> Fit:  # fmt: skip
     """Fit a model to a scan.
 
     Args:
@@ -143,13 +144,14 @@ def fit_scan(
         place: where the mean head lies roughly.
         free_size: whether the scale is to be found as well, for scans whose unit is unknown.
         reporter: told of stages and rounds; may stop the fit.
+        trust: times the surface's evidence; below 1 the head stays nearer to the model's mean.
     """
-    return _ScanFit(shape, surface, landmarks, place, free_size).run(reporter)
+    return _ScanFit(shape, surface, landmarks, place, free_size, trust).run(reporter)
 
 
 class _ScanFit:
-    def __init__(self, shape, surface, landmarks, place, free_size):
-        self.shape, self.surface, self.free_size = shape, surface, free_size
+    def __init__(self, shape, surface, landmarks, place, free_size, trust):
+        self.shape, self.surface, self.free_size, self.trust = shape, surface, free_size, trust
         model = shape.model
         self.head = MovingSurface(model.faces)
         outer = skin(model)
@@ -297,7 +299,7 @@ class _ScanFit:
         noise = 1.4826 * float(np.median(np.abs(along))) if len(along) else np.inf
         noise = min(max(noise, SURFACE_NOISE[0]), SURFACE_NOISE[1])
         weights = areas[chosen] * _geman(along / (3 * noise))
-        weights *= 0.5 * stage.evidence / noise**2 / max(areas[chosen].sum(), 1e-12)
+        weights *= 0.5 * self.trust * stage.evidence / noise**2 / max(areas[chosen].sum(), 1e-12)
         return _Rows(corners[chosen], barycentric[chosen], normals[chosen], here[chosen], along, weights)
 
 

@@ -21,6 +21,9 @@ from ..formats.mesh_ply import write_ply
 from ..protocol import Reporter
 from .fit_head import warn_of_unit
 
+CALM = 0.3
+"""Times a fit's trust in the scan's surface: what the model cannot show is the displacement's to tell, and needs no
+straining of identity and expression."""
 POOR = 1.5
 """Millimetres between scan and registered head, on average, from which the artist is told to look again."""
 
@@ -35,7 +38,7 @@ def run(request: RegisterScan, reporter: Reporter) -> dict:
     began = time.monotonic()
     fit = lay_head_on_scan(
         request.scan, request.landmarks, request.model, request.unit, 0, request.expression,
-        devices.choose(request.device), reporter,
+        devices.choose(request.device), reporter, CALM,
     )  # fmt: skip
     seconds = {"fit": _since(began)}
     reporter.stage("Preparing the dense head", 3)
