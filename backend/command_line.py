@@ -41,6 +41,7 @@ EXAMPLES = {
     "make-layout": "make-layout --model FLAME2023/flame2023.pkl --out out/layout",
     "animate-detail": "animate-detail out/anna/registered.npz --mode exact --motion take.npz --out out/take",
     "fit-arkit": "fit-arkit FLAME2023/flame2023.pkl --out out/arkit",
+    "import-cameras": "import-cameras anna/sparse/0 --images anna/images --out captures/anna",
     "outer-surface": "outer-surface --head anna.obj --strands groom.npz --out out/surface",
     "check-backend": "check-backend --json",
     "set-up-backend": "set-up-backend ~/maquette-backend --torch cpu",

@@ -419,6 +419,35 @@ class FitArkit(Request):
 
 
 @dataclass(frozen=True)
+class ImportCameras(Request):
+    """A capture from cameras that another program solved, and their pictures."""
+
+    kind = "import-cameras"
+    file: Path = setting(
+        "Cameras: a COLMAP model's folder, transforms.json, Metashape .xml, RealityCapture .csv, Meshroom .sfm, or"
+        " cameras.npz.",
+        positional=True,
+    )
+    images: Path | None = setting(
+        "Folder of the pictures; without one they are looked for where the file names them, and beside it.", None
+    )
+    unit: str = setting(
+        "Unit of the file's positions (m, cm, mm, inch, or metres in one unit); without one, what the file says, and"
+        " else unknown until a head is fitted.",
+        "",
+    )
+    up: str = setting(
+        "Keep the file's axes, whose Z is taken for up, or turn them as the cameras were held.", "file",
+        choices=("file", "cameras"),
+    )  # fmt: skip
+    pictures: str = setting(
+        "Copy the pictures, or give the same files a second name where the disk can.", "copy",
+        choices=("copy", "link"),
+    )  # fmt: skip
+    capture: Path | None = setting("Folder of the capture; without one, the job's own.", None)
+
+
+@dataclass(frozen=True)
 class OuterSurface(Request):
     """The surface of head and hair together, the strands closed into a volume."""
 
@@ -462,7 +491,7 @@ REQUESTS: dict[str, type[Request]] = {
     for request in (
         FakeJob, CheckBackend, SetUpBackend,
         ReconstructHair, EvaluateStrands, ConvertStrands, MakeHairstyle, AlignHead, FitHead, FitPhotos, FitArkit,
-        EvaluateHead, OuterSurface, RegisterScan, AnimateDetail, BakeDetail, ApplyDetail, TransferDetail,
+        EvaluateHead, OuterSurface, ImportCameras, RegisterScan, AnimateDetail, BakeDetail, ApplyDetail, TransferDetail,
         MakeLayout, MakeScan,
     )
 }  # fmt: skip

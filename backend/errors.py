@@ -34,10 +34,22 @@ class CaptureError(MaquetteError):
     code = "capture"
 
 
+class CameraFileError(MaquetteError):
+    """Solved cameras of another program cannot be read, or do not fit their pictures."""
+
+    code = "camera-file"
+
+
 class HeadError(MaquetteError):
     """A head mesh or model file cannot be used as it is."""
 
     code = "head"
+
+
+class FieldError(MaquetteError):
+    """A signed distance field cannot be read, or has no surface."""
+
+    code = "field"
 
 
 class CoefficientError(MaquetteError):
