@@ -24,6 +24,7 @@ MODULES = [
     "operators.flame",
     "operators.flame_motion",
     "operators.capture",
+    "operators.camera_files",
     "operators.landmarks",
     "operators.view_landmarks",
     "operators.fit",

@@ -5,7 +5,14 @@ from pathlib import Path
 import bpy
 
 from ..addon import jobs
-from ..addon.captures import capture_cameras, in_the_way, look_through, open_capture, show_straightened
+from ..addon.captures import (
+    OpenedCapture,
+    capture_cameras,
+    in_the_way,
+    look_through,
+    open_capture,
+    show_straightened,
+)
 from ..backend import contract
 from ..backend.contract import UndistortPhotographs
 from ..backend.errors import MaquetteError
@@ -21,13 +28,7 @@ def open_and_report(operator: bpy.types.Operator, context: bpy.types.Context, fo
     windows = context.window_manager
     windows.progress_begin(0, 100)
     try:
-        # Without a window there is nobody to keep waiting, and under bpy no program to start.
-        opened = open_capture(
-            context,
-            folder,
-            lambda done, total: windows.progress_update(100 * done / total),
-            later=not bpy.app.background,
-        )
+        opened = _open(context, folder, lambda done, total: windows.progress_update(100 * done / total))
     except MaquetteError as error:
         operator.report({"ERROR"}, str(error))
         return {"CANCELLED"}
@@ -52,6 +53,18 @@ def open_and_report(operator: bpy.types.Operator, context: bpy.types.Context, fo
     if name := in_the_way(context.scene, opened.cameras):
         operator.report({"WARNING"}, f"{name} hides photographs, as cameras stand inside it: hide or delete it")
     return {"FINISHED"}
+
+
+def bring_in(context: bpy.types.Context, folder: Path) -> None:
+    """Open a capture that a job has made, where there is no operator to say anything. Raises MaquetteError."""
+    opened = _open(context, folder)
+    if opened.pending:
+        _undistort(Path(context.scene.maquette.capture))
+
+
+def _open(context: bpy.types.Context, folder: Path, tick=lambda done, total: None) -> OpenedCapture:
+    # Without a window there is nobody to keep waiting, and under bpy no program to start.
+    return open_capture(context, folder, tick, later=not bpy.app.background)
 
 
 def _undistort(folder: Path) -> None:

@@ -38,6 +38,7 @@ class MAQUETTE_PT_hair_capture(_Step, bpy.types.Panel):
         column.prop(context.scene.maquette, "capture")
         opening = column.column(align=True)
         opening.operator("maquette.open_capture", icon="FILE_FOLDER")
+        opening.operator("maquette.import_cameras", icon="IMPORT")
         opening.operator("maquette.sample_capture", icon="OUTLINER_OB_CAMERA")
         row = column.row(align=True)
         row.operator("maquette.look_through", text="", icon="TRIA_LEFT").step = -1

@@ -1,0 +1,94 @@
+"""Import Cameras: a COLMAP model with its pictures ends as cameras in the scene, each with its photograph."""
+
+import os
+from pathlib import Path
+
+import bpy
+import numpy as np
+import pytest
+from mathutils import Matrix
+
+needs_backend = pytest.mark.skipif(
+    not os.environ.get("MAQUETTE_BACKEND_PYTHON"), reason="MAQUETTE_BACKEND_PYTHON names no backend"
+)
+FOCAL, WIDTH, HEIGHT, K1 = 70.0, 64, 48, -0.1
+
+
+@pytest.fixture
+def model(maquette, tmp_path):
+    """A COLMAP model of two distorted views, (folder, its world-to-camera matrices in OpenCV's axes)."""
+    project = tmp_path / "tête 1"
+    (project / "images").mkdir(parents=True)
+    (project / "sparse" / "0").mkdir(parents=True)
+    lines, matrices = [], []
+    for k in range(2):
+        image = bpy.data.images.new("picture", WIDTH, HEIGHT)
+        image.filepath_raw, image.file_format = str(project / "images" / f"view{k}.png"), "PNG"
+        image.save()
+        bpy.data.images.remove(image)
+        # Level, looking along +Y and turned about Z.
+        pose = Matrix.Rotation(0.4 * k, 4, "Z") @ Matrix.Translation((0.0, -1.0, 0.1 * k))
+        matrix = (pose @ Matrix.Rotation(-np.pi / 2, 4, "X")).inverted()
+        matrices.append(np.array(matrix))
+        values = (*matrix.to_quaternion(), *matrix.to_translation())
+        lines.append(f"{k + 1} {' '.join(map(repr, values))} 1 view{k}.png\n\n")
+    place = project / "sparse" / "0"
+    place.joinpath("images.txt").write_text("".join(lines))
+    place.joinpath("cameras.txt").write_text(f"1 SIMPLE_RADIAL {WIDTH} {HEIGHT} {FOCAL} 30.0 25.0 {K1}\n")
+    return place, matrices
+
+
+@pytest.fixture
+def submitted(maquette_part, monkeypatch):
+    calls = []
+    monkeypatch.setattr(maquette_part("addon.jobs"), "submit", lambda request, **keywords: calls.append(request))
+    return calls
+
+
+@needs_backend
+def test_cameras_of_colmap_come_into_the_scene(maquette_part, model):
+    place, matrices = model
+    assert bpy.ops.maquette.import_cameras(filepath=str(place / "images.txt")) == {"FINISHED"}
+    folder = place.parents[1] / "maquette_capture"
+    assert Path(bpy.context.scene.maquette.capture) == folder and (folder / "images" / "view1.png").is_file()
+    things = sorted((o for o in bpy.context.scene.objects if o.get("maquette_role") == "camera"), key=lambda o: o.name)
+    assert [thing.name for thing in things] == ["view0", "view1"]
+    points = np.array([[0.0, 0.1, 0.0], [0.1, 0.0, 0.1], [-0.05, 0.05, 0.15]])
+    capture = maquette_part("backend.formats.capture").read_capture(folder)
+    assert capture.metres_per_unit is None
+    for thing, view, matrix in zip(things, capture.views, matrices):
+        local = points @ matrix[:3, :3].T + matrix[:3, 3]
+        x, y = local[:, 0] / local[:, 2], local[:, 1] / local[:, 2]
+        radial = 1 + K1 * (x * x + y * y)
+        wanted = np.stack([FOCAL * x * radial + 30, FOCAL * y * radial + 25], axis=1)
+        assert np.abs(view.camera.project(points)[0] - wanted).max() < 1e-4
+        assert np.allclose(thing.matrix_world, view.camera.camera_to_world, atol=1e-6)
+        # Its photograph is the undistorted one.
+        assert "undistorted" in thing.data.background_images[0].image.filepath
+
+
+@needs_backend
+def test_a_file_that_is_cut_off_is_one_sentence_and_changes_nothing(model):
+    place, _ = model
+    path = place / "cameras.txt"
+    path.write_text(path.read_text()[:20])
+    with pytest.raises(RuntimeError, match=r"cameras\.txt: camera 1") as caught:
+        bpy.ops.maquette.import_cameras(filepath=str(place))
+    assert "Traceback" not in str(caught.value)
+    assert not bpy.context.scene.maquette.capture and not (place.parents[1] / "maquette_capture").exists()
+
+
+def test_what_the_file_browser_asks_is_sent(submitted, tmp_path):
+    bpy.ops.maquette.import_cameras(
+        filepath=str(tmp_path / "cameras.xml"),
+        images=str(tmp_path / "photos"),
+        unit="mm",
+        up="cameras",
+        pictures="link",
+    )
+    (request,) = submitted
+    assert request.file == tmp_path / "cameras.xml" and request.capture == tmp_path / "maquette_capture"
+    assert request.images == tmp_path / "photos"
+    assert (request.unit, request.up, request.pictures) == ("mm", "cameras", "link")
+    with pytest.raises(RuntimeError, match="Choose a file of cameras"):
+        bpy.ops.maquette.import_cameras()
