@@ -17,6 +17,8 @@ from .smoothing import neighbours
 SCALP, FACE = "scalp", "face"
 _SLACK = 0.01
 """Metres that a seam may stray from a region's border to run smoothly."""
+_EDGES = 1.7
+"""Lengths of the mesh's own edges there that it may always stray: a coarser mesh has no other way to run smoothly."""
 
 
 def charts(vertices: np.ndarray, faces: np.ndarray, regions: dict[str, np.ndarray]) -> tuple[np.ndarray, list[str]]:
@@ -170,14 +172,18 @@ def _behind(vertices, faces, regions, rest):
     return rest & (result | (below & back))
 
 
-def _clean(vertices, faces, links, inside, among, slack=_SLACK):
+def _clean(vertices, faces, links, inside, among, slack=None):
     """(F,) nearly the same triangles with a short border, in one piece without islands, as a least cut.
 
-    The cut's length is weighed against what it gets wrong, which is little within ``slack`` metres of the border
-    (Boykov and Kolmogorov's construction; SciPy's maximum flow).
+    The cut's length is weighed against what it gets wrong, which is little within ``slack`` metres of the border, by
+    default as many as the mesh needs to run smoothly (Boykov and Kolmogorov's construction; SciPy's maximum flow).
     """
     if not inside.any() or not (among & ~inside).any():
         return inside & among
+    kept = among[links[:, 0]] & among[links[:, 1]]
+    across = kept & (inside[links[:, 0]] != inside[links[:, 1]])
+    apart = np.linalg.norm(vertices[links[:, 2]] - vertices[links[:, 3]], axis=1)
+    slack = slack or max(_SLACK, _EDGES * float(np.median(apart[across])))
     middle = vertices[faces].mean(axis=1)
     corners = vertices[faces]
     area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1) / 2
@@ -187,9 +193,8 @@ def _clean(vertices, faces, links, inside, among, slack=_SLACK):
     unit = 1e-7  # metres of a cut, in whole numbers
     trust = area / slack * (depth / slack) ** 2 / unit
     trust = trust.clip(1, 1e8).astype(np.int64)
-    kept = among[links[:, 0]] & among[links[:, 1]]
     a, b = links[kept, 0], links[kept, 1]
-    length = (np.linalg.norm(vertices[links[kept, 2]] - vertices[links[kept, 3]], axis=1) / unit).astype(np.int64) + 1
+    length = (apart[kept] / unit).astype(np.int64) + 1
     source, sink = len(faces), len(faces) + 1
     rows = np.concatenate([a, b, np.full(len(mine), source), others])
     columns = np.concatenate([b, a, mine, np.full(len(others), sink)])
