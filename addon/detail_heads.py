@@ -53,20 +53,21 @@ def dense_heads_of(context: bpy.types.Context, rig: Rig) -> list[bpy.types.Objec
 
 
 def parts(context: bpy.types.Context) -> dict[str, bpy.types.Object]:
-    """What lies in the place of the detail that the panel is about: "detail", "head", "scan", as far as it is there."""
-    detail = detail_object(context)
-    if detail is None:
-        return {}
-    applied = rig_of(detail.parent)
-    head = plain_head_of(context, detail) or (applied.mesh if applied is not None else None)
-    found = {"detail": detail, "head": head, "scan": scan_below(detail)}
+    """What lies in the place of the dense head that the panel is about, as far as it is there: "detail", "moving",
+    "head", "scan"."""
+    active, detail = context.active_object, detail_object(context)
+    moving = active if active is not None and active.get("maquette_role") == ANIMATED else None
+    rig = rig_of(moving) or rig_of(plain_head_of(context, detail)) or (rig_of(detail.parent) if detail else None)
+    found = {"detail": detail}
+    if rig is not None:
+        dense = dense_heads_of(context, rig)
+        by_role = {thing["maquette_role"]: thing for thing in dense}
+        found["detail"] = detail if detail in dense else by_role.get(ROLE)
+        found["moving"] = moving or by_role.get(ANIMATED)
+        found["head"] = rig.mesh
+        found["scan"] = scan_asked(str(rig.mesh.get("maquette_job", "")))
     layer = context.view_layer.objects
     return {part: thing for part, thing in found.items() if thing is not None and thing.name in layer}
-
-
-def scan_below(detail: bpy.types.Object) -> bpy.types.Object | None:
-    """The scan that a registered detail lies on."""
-    return scan_asked(str(detail.get("maquette_job", ""))) if is_detail(detail) else None
 
 
 def remember(thing: bpy.types.Object, job_id: str) -> dict:

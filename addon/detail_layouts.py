@@ -87,6 +87,23 @@ def keep_with_map(image: bpy.types.Image, path: Path) -> None:
     image[KEPT] = path.read_bytes()
 
 
+def beside(path: Path) -> Path:
+    """The layout's file that goes with a map's."""
+    return path.with_name(path.name + ".layout.npz")
+
+
+def check_beside(path: Path) -> None:
+    """Raise HeadError where a broken layout lies beside a map's file."""
+    if beside(path).is_file():
+        read_layout(beside(path))
+
+
+def keep_beside(image: bpy.types.Image, path: Path) -> None:
+    """Keep the layout that lies beside a map's file, if one does, with the map."""
+    if beside(path).is_file():
+        keep_with_map(image, beside(path))
+
+
 def has_layout(thing: bpy.types.ID) -> bool:
     """Whether a head or a map has a layout of the artist's own."""
     return isinstance(thing.get(KEPT), bytes)

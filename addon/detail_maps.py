@@ -14,6 +14,8 @@ ROLE = "displacement"
 FACTS = "maquette_displacement"
 """Custom property of the image: its JSON."""
 SUFFIXES = (".png", ".exr")
+OURS = "maquette-built-in"
+"""How the names of the built-in head's versions begin."""
 
 
 def is_map(image: bpy.types.Image | None) -> bool:
@@ -44,8 +46,8 @@ def in_words(image: bpy.types.Image) -> list[str]:
     width, height = image.size
     reach = "" if facts.get("stored_range") is None else f", reaching {1000 * facts['range'][1]:.0f} mm"
     said = [f"{width} × {height} texels in {facts['frame']} space{reach}."]
-    if facts.get("model"):
-        said.append(f"Made for {facts['model']}.")
+    if model := str(facts.get("model", "")):
+        said.append("Made for the built-in head." if model.startswith(OURS) else f"Made for {model}.")
     if clipped := facts.get("clipped_vertices"):
         said.append(f"{clipped:,} vertices lay beyond its reach and were cut; bake an OpenEXR to keep them.")
     return said

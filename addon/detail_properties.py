@@ -35,7 +35,7 @@ class MaquetteDetail(bpy.types.PropertyGroup):
             ("standard", "Standard", "The full result, in about a minute"),
         ],
     )  # fmt: skip
-    partial: property_of(RegisterScan, "partial")
+    partial: property_of(RegisterScan, "partial", name="Part of a Head")
     mesh: bpy.props.PointerProperty(
         name="Detail",
         description="Registered or sculpted head that the map is baked from",

@@ -26,7 +26,10 @@ class MAQUETTE_OT_open_displacement(bpy.types.Operator, ImportHelper):
 
     def execute(self, context):
         try:
-            image = detail_maps.load_map(Path(bpy.path.abspath(self.filepath)))
+            path = Path(bpy.path.abspath(self.filepath))
+            detail_layouts.check_beside(path)
+            image = detail_maps.load_map(path)
+            detail_layouts.keep_beside(image, path)
         except MaquetteError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
@@ -65,7 +68,9 @@ class MAQUETTE_OT_save_displacement(bpy.types.Operator, ExportHelper):
         if path.suffix.lower() not in detail_maps.SUFFIXES:
             path = path.with_name(path.name + self.filename_ext)
         try:
-            detail_maps.save_map(detail_heads.map_of(context), path)
+            image = detail_heads.map_of(context)
+            detail_maps.save_map(image, path)
+            detail_layouts.write(image, detail_layouts.beside(path))
         except MaquetteError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
@@ -157,6 +162,7 @@ class MAQUETTE_OT_show_detail_part(bpy.types.Operator):
     part: bpy.props.EnumProperty(
         items=[
             ("detail", "Detail", "The dense head, with hair and all"),
+            ("moving", "Moving", "The dense head that moves with the plain one"),
             ("head", "Head", "The plain FLAME head below it, with its bones"),
             ("scan", "Scan", "The scan that it lies on"),
         ],

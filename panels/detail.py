@@ -46,16 +46,19 @@ class MAQUETTE_PT_detail(_DetailPanel, bpy.types.Panel):
     bl_label = "Detail"
 
     def draw(self, context):
-        for record in jobs.all_jobs():
-            if record.kind in KINDS and record.state.active:
-                draw_progress(self.layout.box(), record)
+        running = [record for record in jobs.all_jobs() if record.kind in KINDS and record.state.active]
+        for record in running:
+            draw_progress(self.layout.box(), record)
         parts = detail_heads.parts(context)
         if not parts:
+            if running:
+                return
             draw_sentence(self.layout, context, "Register a scan, or open a map further below.", icon="INFO")
             return
-        self.layout.label(text=parts["detail"].name, icon="MESH_DATA")
+        shown = next((thing for thing in parts.values() if thing.visible_get()), None) or next(iter(parts.values()))
+        self.layout.label(text=shown.name, icon="MESH_DATA")
         row = self.layout.row(align=True)
-        for part in ("detail", "head", "scan"):
+        for part in ("detail", "moving", "head", "scan"):
             thing = parts.get(part)
             cell = row.row(align=True)
             cell.enabled = thing is not None
@@ -160,9 +163,11 @@ class MAQUETTE_PT_detail_animate(_Step, bpy.types.Panel):
             rows.prop(scene, "frame_start", text="Frame Start")
             rows.prop(scene, "frame_end", text="End")
             frames = max(scene.frame_end - scene.frame_start + 1, 0)
-            size = frames * DENSE_VERTICES * BYTES_A_VERTEX / 1e9
-            column.label(text=f"{frames:,} frames, about {size:.1f} GB" if size >= 1 else f"{frames:,} frames, about"
-                         f" {1000 * size:.0f} MB")  # fmt: skip
+            megabytes = frames * DENSE_VERTICES * BYTES_A_VERTEX / 1e6
+            size = f"{megabytes / 1000:.1f} GB" if megabytes >= 1000 else f"{megabytes:.0f} MB"
+            column.label(text=f"{frames:,} frames, about {size}")
+            if not bpy.data.filepath:
+                draw_sentence(column, context, "Save the file first, and the frames are kept beside it.", icon="INFO")
         else:
             draw_sentence(column, context, "The head's sliders, bones and keyframes move it.")
         _draw_button(column, "maquette.animate_detail", "ANIM")

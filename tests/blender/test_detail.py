@@ -17,6 +17,7 @@ from backend.formats.displacement import RANGE, DisplacementMap, write_displacem
 from backend.formats.flame_model import write_flame_model
 from backend.formats.head import BUILT_IN_HEAD
 from backend.formats.layout import Layout, topology_hash, write_layout
+from backend.formats.point_cache import PointCacheWriter
 from tests.blender.flame_scene import evaluated, expected, small_model
 from tests.blender.test_fit import scan, submitted  # noqa: F401 (fixtures)
 
@@ -270,7 +271,7 @@ def test_a_map_goes_on_a_head_where_it_stands(registered, parts, submitted, tmp_
     )
     head.hide_set(False)
     np.testing.assert_allclose(evaluated(applied), evaluated(head), atol=0.02)  # millimetres, where it stands now
-    assert set(parts.detail_heads.parts(bpy.context)) == {"detail", "head"}
+    assert set(parts.detail_heads.parts(bpy.context)) == {"detail", "head", "scan"}
 
 
 def test_another_models_map_is_told(registered, parts, submitted, tmp_path):  # noqa: F811
@@ -319,6 +320,33 @@ def test_exact_animation_sends_the_scenes_frames(registered, submitted, maquette
     assert abs(motion.turns["jaw"][-1][0]) == pytest.approx(np.cos(0.15), abs=1e-4)
 
 
+def test_exact_frames_are_played_beside_the_saved_file(registered, parts, submitted, tmp_path):  # noqa: F811
+    registration, detail, _ = registered
+    (head,), scene = of_role("head"), bpy.context.scene
+    scene.maquette.detail.way = "exact"
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "anna.blend"))
+    bpy.ops.maquette.animate_detail()
+    head.name = "Renamed"
+    folder = tmp_path / "exact"
+    folder.mkdir()
+    frames = registration.vertices[None] + np.array([0.0, 0.003])[:, None, None]
+    write_dense_mesh(folder / "mesh.npz", registration.dense)
+    with PointCacheWriter(folder / "cache.pc2", len(registration.vertices)) as cache:
+        for frame in frames:
+            cache.add(frame)
+    keywords = submitted[0][1]
+    job = asked(id=keywords["job_id"], folder=folder, request={}, context=keywords["context_ids"] | {"first": 5})
+    parts.detail_results.bring_in_animated(job, {"mesh": "mesh.npz", "cache": "cache.pc2"})
+    moving = bpy.context.object
+    assert moving["maquette_role"] == "animated detail" and head.hide_get() and detail.hide_get()
+    assert not head.parent.hide_get()  # its bones are to move it
+    assert set(parts.detail_heads.parts(bpy.context)) == {"detail", "moving", "head", "scan"}
+    (folder / "cache.pc2").unlink()
+    scene.frame_set(6)
+    np.testing.assert_allclose(evaluated(moving), registration.place.apply(frames[1]), atol=0.02)
+    assert list((tmp_path / "maquette_cache").glob("*.pc2"))
+
+
 def test_a_marked_seam_is_sent_and_its_layout_kept(registered, parts, submitted, tmp_path):  # noqa: F811
     registration, _, _ = registered
     (head,) = of_role("head")
@@ -348,6 +376,9 @@ def test_a_marked_seam_is_sent_and_its_layout_kept(registered, parts, submitted,
     parts.detail_results.bring_in_map(job, {"map": "displacement.png"})
     bpy.ops.maquette.apply_detail()
     assert submitted[2][0].layout.read_bytes() == (tmp_path / "layout.npz").read_bytes()
+    bpy.ops.maquette.save_displacement(filepath=str(tmp_path / "kept.png"))
+    bpy.ops.maquette.open_displacement(filepath=str(tmp_path / "kept.png"))
+    assert parts.detail_layouts.has_layout(bpy.context.scene.maquette.detail.map)
 
 
 def test_the_built_in_heads_seam_is_shown(maquette):
