@@ -448,6 +448,19 @@ class ImportCameras(Request):
 
 
 @dataclass(frozen=True)
+class BakeSdf(Request):
+    """A saved signed distance field as a mesh: closed, in one piece, with as many triangles as are wanted."""
+
+    kind = "bake-sdf"
+    field: Path = setting("Saved field: values on a grid (.npz), metres, below zero inside.", positional=True)
+    resolution: int = setting("Nodes along the longest side; 0 takes the field's own.", 0, minimum=0, maximum=1024)
+    faces: int = setting("Triangles of the mesh; 0 keeps all.", 100_000, minimum=0, maximum=20_000_000)
+    uv: bool = setting("Unwrap it; half a minute for 100,000 triangles.", False)
+    close: bool = setting("Cap the surface where it leaves the field, as a neck does.", True)
+    positive_inside: bool = setting("The field's values are above zero inside.", False)
+
+
+@dataclass(frozen=True)
 class OuterSurface(Request):
     """The surface of head and hair together, the strands closed into a volume."""
 
@@ -491,7 +504,8 @@ REQUESTS: dict[str, type[Request]] = {
     for request in (
         FakeJob, CheckBackend, SetUpBackend,
         ReconstructHair, EvaluateStrands, ConvertStrands, MakeHairstyle, AlignHead, FitHead, FitPhotos, FitArkit,
-        EvaluateHead, OuterSurface, ImportCameras, RegisterScan, AnimateDetail, BakeDetail, ApplyDetail, TransferDetail,
+        EvaluateHead, BakeSdf,
+        OuterSurface, ImportCameras, RegisterScan, AnimateDetail, BakeDetail, ApplyDetail, TransferDetail,
         MakeLayout, MakeScan,
     )
 }  # fmt: skip
