@@ -129,7 +129,7 @@ def names_in_capture(found: list[tuple[str, Path]]) -> list[str]:
 
 def bring(source: Path, target: Path, link: bool) -> None:
     """A picture into a capture: a copy, or a second name of the same file where the disk can. OSError as it comes."""
-    if target.exists() and target.samefile(source):
+    if target.exists() and target.samefile(source) and (link or target.resolve() == source.resolve()):
         return
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(target.name + ".part")

@@ -1,6 +1,6 @@
 """One known rig of six cameras, written as each program writes its cameras: what the readers are held to.
 
-The writers say the formats in their own words: nothing of backend/capture is used here.
+The writers say the formats in their own words: no reader is used here.
 """
 
 import json
@@ -10,6 +10,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+
+from backend.command_line import main
 
 WIDTH, HEIGHT = 96, 64
 NAMES = tuple(f"view_{k}.png" for k in range(6))
@@ -66,7 +68,7 @@ def write_pictures(folder: Path, names=NAMES, size=(WIDTH, HEIGHT)) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for k, name in enumerate(names):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        picture = np.full((size[1], size[0], 3), 40 * k, np.uint8)
+        picture = np.full((size[1], size[0], 3), 20 * k, np.uint8)
         (folder / name).write_bytes(cv2.imencode(Path(name).suffix, picture)[1].tobytes())
 
 
@@ -289,3 +291,43 @@ def write_idr(path: Path, rig: Rig, neural_haircut=False) -> Path:
     else:
         np.savez(path, **arrays)
     return path
+
+
+BROWN = Rig()
+OBLONG = Rig(fy=126.0)
+PINHOLE = OBLONG.without("k1", "k2", "k3", "p1", "p2")
+
+WRITERS = {
+    "colmap text": (OBLONG, lambda folder, rig: write_colmap_text(folder / "sparse" / "0", rig)),
+    "colmap text, rigs": (OBLONG, lambda folder, rig: write_colmap_text(folder / "sparse" / "0", rig, rigs=True)),
+    "colmap binary": (OBLONG, lambda folder, rig: write_colmap_binary(folder / "sparse" / "0", rig)),
+    "colmap binary, rigs": (
+        OBLONG, lambda folder, rig: write_colmap_binary(folder / "sparse" / "0", rig, rigs=True),
+    ),
+    "nerfstudio": (OBLONG, lambda folder, rig: write_nerfstudio(folder / "transforms.json", rig)),
+    "instant-ngp": (OBLONG, lambda folder, rig: write_instant_ngp(folder / "transforms_train.json", rig)),
+    "metashape": (OBLONG, lambda folder, rig: write_metashape(folder / "cameras.xml", rig)),
+    "realitycapture": (BROWN, lambda folder, rig: write_realitycapture(folder / "rc.csv", rig)),
+    "realityscan": (BROWN, lambda folder, rig: write_realitycapture(folder / "rs.csv", rig, new=True)),
+    "meshroom": (BROWN, lambda folder, rig: write_meshroom(folder / "cameras.sfm", rig)),
+    "meshroom 1.0": (BROWN, lambda folder, rig: write_meshroom(folder / "cameras.sfm", rig, ("1", "0", "0"))),
+    "meshroom 1.2.1": (OBLONG, lambda folder, rig: write_meshroom(folder / "cameras.sfm", rig, ("1", "2", "1"))),
+    "meshroom 1.2.3": (OBLONG, lambda folder, rig: write_meshroom(folder / "cameras.sfm", rig, ("1", "2", "3"))),
+    "idr": (PINHOLE, lambda folder, rig: write_idr(folder / "cameras.npz", rig)),
+    "neural haircut": (PINHOLE, lambda folder, rig: write_idr(folder / "cameras.npz", rig, neural_haircut=True)),
+}  # fmt: skip
+
+
+def make_project(folder: Path) -> Path:
+    """A project's folder with the rig's pictures in ``images``; its path has letters of several scripts."""
+    project = folder / "tournage ü 髪"
+    write_pictures(project / "images")
+    return project
+
+
+def import_cameras(project: Path, capfd, file: Path, *options) -> tuple[int, str]:
+    """(exit code, what was said) of import-cameras, which leaves its capture in ``project / "out"``."""
+    code = main(["import-cameras", str(file), *map(str, options), "--out", str(project / "out")])
+    said = capfd.readouterr().err
+    assert "Traceback" not in said
+    return code, said

@@ -1,7 +1,6 @@
 """Solved cameras of every program: one rig, written as each writes it, is the same capture from all of them."""
 
 import json
-import shutil
 
 import cv2
 import numpy as np
@@ -11,62 +10,24 @@ from backend.capture.camera_files import read_camera_file
 from backend.capture.camera_files.lens import brown_conrady, reduced
 from backend.capture.camera_files.projections import decomposed
 from backend.capture.camera_files.solved import Lens
-from backend.command_line import main
 from backend.errors import CameraFileError
 from backend.formats.capture import read_capture
 from tests.unit import camera_rigs as rigs
-from tests.unit.camera_rigs import NAMES, POINTS, Rig
+from tests.unit.camera_rigs import BROWN, NAMES, OBLONG, PINHOLE, POINTS, WRITERS, Rig
 
 AGREE = 1e-4
 """Pixels."""
-BROWN = Rig()
-OBLONG = Rig(fy=126.0)
-PINHOLE = OBLONG.without("k1", "k2", "k3", "p1", "p2")
-
-WRITERS = {
-    "colmap text": (OBLONG, lambda folder, rig: rigs.write_colmap_text(folder / "sparse" / "0", rig)),
-    "colmap text, rigs": (OBLONG, lambda folder, rig: rigs.write_colmap_text(folder / "sparse" / "0", rig, rigs=True)),
-    "colmap binary": (OBLONG, lambda folder, rig: rigs.write_colmap_binary(folder / "sparse" / "0", rig)),
-    "colmap binary, rigs": (
-        OBLONG, lambda folder, rig: rigs.write_colmap_binary(folder / "sparse" / "0", rig, rigs=True),
-    ),
-    "nerfstudio": (OBLONG, lambda folder, rig: rigs.write_nerfstudio(folder / "transforms.json", rig)),
-    "instant-ngp": (OBLONG, lambda folder, rig: rigs.write_instant_ngp(folder / "transforms_train.json", rig)),
-    "metashape": (OBLONG, lambda folder, rig: rigs.write_metashape(folder / "cameras.xml", rig)),
-    "realitycapture": (BROWN, lambda folder, rig: rigs.write_realitycapture(folder / "rc.csv", rig)),
-    "realityscan": (BROWN, lambda folder, rig: rigs.write_realitycapture(folder / "rs.csv", rig, new=True)),
-    "meshroom": (BROWN, lambda folder, rig: rigs.write_meshroom(folder / "cameras.sfm", rig)),
-    "meshroom 1.0": (BROWN, lambda folder, rig: rigs.write_meshroom(folder / "cameras.sfm", rig, ("1", "0", "0"))),
-    "meshroom 1.2.1": (OBLONG, lambda folder, rig: rigs.write_meshroom(folder / "cameras.sfm", rig, ("1", "2", "1"))),
-    "meshroom 1.2.3": (OBLONG, lambda folder, rig: rigs.write_meshroom(folder / "cameras.sfm", rig, ("1", "2", "3"))),
-    "idr": (PINHOLE, lambda folder, rig: rigs.write_idr(folder / "cameras.npz", rig)),
-    "neural haircut": (PINHOLE, lambda folder, rig: rigs.write_idr(folder / "cameras.npz", rig, neural_haircut=True)),
-}  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def shoot(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("shoot")
-    rigs.write_pictures(folder / "images")
-    return folder
 
 
 @pytest.fixture
-def project(shoot, tmp_path):
-    return shutil.copytree(shoot, tmp_path / "tournage ü 髪")
+def project(tmp_path):
+    return rigs.make_project(tmp_path)
 
 
 @pytest.fixture
 def run(project, capfd):
     """run(file, ...): (exit code, what was said), with the capture in ``project / "out"``."""
-
-    def run(file, *options):
-        code = main(["import-cameras", str(file), *map(str, options), "--out", str(project / "out")])
-        said = capfd.readouterr().err
-        assert "Traceback" not in said
-        return code, said
-
-    return run
+    return lambda file, *options: rigs.import_cameras(project, capfd, file, *options)
 
 
 def worst(capture, rig) -> float:
@@ -287,26 +248,3 @@ def test_cameras_far_from_the_origin_are_moved_to_it(project, run):
     moved = json.loads((project / "out" / "result.json").read_text("utf-8"))["moved_by"]
     centres = [view.camera.centre + moved for view in read_capture(project / "out").views]
     assert np.allclose(centres, utm.centres, atol=1e-6)
-
-
-@pytest.mark.parametrize("kind", WRITERS)
-def test_cut_off_anywhere_is_one_sentence(project, kind):
-    """Whatever is left of a file is read as it is, or one sentence says what is wrong with it."""
-    rig, write = WRITERS[kind]
-    path = write(project, rig)
-    files = [path] if path.is_file() else [next(path.glob("images.*")), next(path.glob("cameras.*"))]
-    refused = 0
-    for file in files:
-        whole = file.read_bytes()
-        for part in (*np.linspace(0, 1, 41)[:-1], 0.999):
-            file.write_bytes(whole[: int(part * len(whole))])
-            try:
-                read_camera_file(path)
-            except CameraFileError as trouble:
-                refused += 1
-                assert str(trouble).endswith(".") and "\n" not in str(trouble) and 20 < len(str(trouble)) < 420
-        file.write_bytes(whole[: len(whole) // 2])
-        with pytest.raises(CameraFileError, match=file.name):
-            read_camera_file(path)
-        file.write_bytes(whole)
-    assert refused > 30

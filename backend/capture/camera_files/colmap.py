@@ -125,7 +125,7 @@ def _lens(model: str, values: list[float], size: tuple[int, int], where: str):
 
 def _rotation(quaternion: np.ndarray, where: str) -> np.ndarray:
     """(3, 3) world-to-camera from (w, x, y, z). Raises CameraFileError where the length is far from 1."""
-    length = np.linalg.norm(quaternion)
+    length = np.linalg.norm(np.clip(quaternion, -1e9, 1e9))
     if not abs(length - 1) < 1e-2:
         raise CameraFileError(
             f"{where}: its rotation is a quaternion of length {length:.3g} instead of 1; export the model again."

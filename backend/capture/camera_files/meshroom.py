@@ -19,6 +19,7 @@ from .solved import (
     checked_pose,
     in_pixels,
     json_of,
+    left_out,
     number,
     numbers,
     size_of,
@@ -61,7 +62,7 @@ def read_meshroom(path: Path) -> SolvedCameras:
         pose = checked_pose(np.linalg.inv(matrix) @ OPENGL_FROM_OPENCV, where)
         cameras.append(SolvedCamera(name, pose, in_pixels(lens), size))
     check_count(len(cameras), path.name, "solved views")
-    notes = (f"{unsolved} views of {path.name} were not solved, and are left out.",) if unsolved else ()
+    notes = tuple(left_out(unsolved, "view", path.name, "solved"))
     return SolvedCameras("Meshroom", cameras, (path.parent, *path.parents[1:4]), notes=notes)
 
 

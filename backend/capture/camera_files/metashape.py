@@ -20,6 +20,7 @@ from .solved import (
     bytes_of,
     check_count,
     in_pixels,
+    left_out,
     number,
     numbers,
     pose_from_opencv,
@@ -43,8 +44,7 @@ def read_metashape(path: Path) -> SolvedCameras:
     if len(chunks) > 1:
         notes.append(f"{path.name} holds {len(chunks)} chunks; the one with the most cameras is read.")
     unsolved = sum(camera.get("enabled", "true") not in ("false", "0") for camera in chunk.iter("camera")) - len(solved)
-    if unsolved:
-        notes.append(f"{unsolved} cameras of {path.name} were not aligned, and are left out.")
+    notes += left_out(unsolved, "camera", path.name, "aligned")
     solved, component = _one_component(solved, notes, path)
     check_count(len(solved), path.name, "aligned cameras")
     rotation, shift, scale = _world(chunk, component, path)

@@ -225,6 +225,14 @@ def json_of(path: Path) -> dict:
     return values
 
 
+def left_out(count: int, what: str, name: str, why: str) -> list[str]:
+    """The sentence about cameras that have no pose; none where every one has."""
+    if not count:
+        return []
+    many = f"{count} {what}s of {name} were" if count > 1 else f"1 {what} of {name} was"
+    return [f"{many} not {why}, and left out."]
+
+
 def check_count(count: int, name: str, listed: str = "cameras") -> None:
     """Raises CameraFileError where a file lists none, or more than any capture has."""
     if not count:
