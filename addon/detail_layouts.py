@@ -38,25 +38,23 @@ def keep(rig: Rig, path: Path) -> None:
     Raises:
         HeadError: it is no layout, or another mesh's.
     """
-    _show(rig, read_layout(path))
+    show(rig, read_layout(path))
     rig.mesh[KEPT] = path.read_bytes()
 
 
-def show_seam(rig: Rig) -> None:
-    """Mark the seam of a head's layout on its edges: the artist's own, else the built-in head's.
-
-    Raises:
-        HeadError: nobody knows the layout of a head of another topology before a seam was marked on it.
-    """
+def known_layout(rig: Rig) -> Layout | None:
+    """A head's layout: the artist's own, else the built-in head's; None where only a job can say."""
     with tempfile.TemporaryDirectory() as folder:
         layout = read_layout(write(rig.mesh, Path(folder) / "layout.npz") or BUILT_IN_LAYOUT)
-    if layout.topology != topology_hash(_triangles(rig)):
-        raise HeadError(f"Only the built-in head's seam is known before one was marked on '{rig.mesh.name}'.")
-    _show(rig, layout)
+    return layout if layout.topology == topology_hash(_triangles(rig)) else None
 
 
-def _show(rig: Rig, layout: Layout) -> None:
-    """UVs to look at, and the seam that they were cut along."""
+def show(rig: Rig, layout: Layout) -> None:
+    """Give a head's mesh a layout: UVs to look at, and the seam that they were cut along.
+
+    Raises:
+        HeadError: it is another mesh's.
+    """
     mesh = rig.mesh.data
     if 3 * len(layout.uv) != len(mesh.loops) or layout.seam.max(initial=-1) >= len(mesh.vertices):
         raise HeadError(f"The layout was made for another mesh than '{rig.mesh.name}'.")

@@ -10,6 +10,7 @@ from mathutils import Matrix
 from ..backend.errors import HeadError
 from ..backend.formats.coefficients import read_coefficients
 from ..backend.formats.dense_mesh import DenseMesh, read_dense_mesh
+from ..backend.formats.layout import read_layout
 from . import detail_layouts, detail_maps, detail_rig, fitting, jobs, residual
 from .detail_heads import ANIMATED, asked_on, dense_heads_of
 from .detail_meshes import add_detail
@@ -98,10 +99,13 @@ def bring_in_animated(job, result: dict) -> None:
 
 @jobs.on_result("make-layout")
 def bring_in_layout(job, result: dict) -> None:
-    """The layout by the artist's seam, kept with the head, and chosen for the next map."""
+    """The layout by the artist's seam, kept with the head, and chosen for the next map; the program's own is shown."""
     rig = rig_of(asked_on(job))
     if rig is None:
         raise HeadError("The head that the seam was marked on is gone; undo its removal and bring the result in again.")
+    if job.request.get("seam") is None:
+        detail_layouts.show(rig, read_layout(job.folder / result["layout"]))
+        return
     detail_layouts.keep(rig, job.folder / result["layout"])
     bpy.context.scene.maquette.detail.layout = "marked"
 

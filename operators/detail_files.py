@@ -3,10 +3,11 @@
 from pathlib import Path
 
 import bpy
+import numpy as np
 from bpy_extras.io_utils import ExportHelper, ImportHelper
 
 from ..addon import detail_heads, detail_inputs, detail_layouts, detail_maps, job_inputs, jobs, residual
-from ..addon.flame_rig import rig_of
+from ..addon.flame_rig import Rig, rig_of
 from ..addon.landmarks import landmarks_on
 from ..backend.contract import MakeLayout
 from ..backend.errors import MaquetteError
@@ -95,40 +96,37 @@ class MAQUETTE_OT_make_layout(AsksForDetail, bpy.types.Operator):
 
     def ask(self, context):
         rig = detail_heads.head_of(context)
-        edges = detail_layouts.marked_edges(rig)
-        with job_inputs.prepared(MakeLayout.kind) as (job_id, folder):
-            request = MakeLayout(
-                model=detail_inputs.model_of(rig), seam=detail_layouts.write_seam(edges, folder / "seam.npy")
-            )
-        jobs.submit(
-            request,
-            title=f"Layout of {rig.mesh.name}",
-            job_id=job_id,
-            context_ids=detail_heads.remember(rig.mesh, job_id),
-        )
+        _ask_for_layout(rig, detail_layouts.marked_edges(rig))
 
 
-class MAQUETTE_OT_show_seam(bpy.types.Operator):
+class MAQUETTE_OT_show_seam(AsksForDetail, bpy.types.Operator):
     """Mark the layout's seam on the head's edges, to look at or to change"""
 
     bl_idname = "maquette.show_seam"
     bl_label = "Show Seam"
     bl_options = {"REGISTER", "UNDO"}
+    trouble = MAQUETTE_OT_make_layout.trouble
 
-    @classmethod
-    def poll(cls, context):
-        trouble = "Go to Object Mode first" if context.mode != "OBJECT" else MAQUETTE_OT_make_layout.trouble(context)
-        if trouble:
-            cls.poll_message_set(trouble)
-        return not trouble
+    def ask(self, context):
+        rig = detail_heads.head_of(context)
+        layout = detail_layouts.known_layout(rig)
+        if layout is None:
+            _ask_for_layout(rig, None)  # of another model's triangles; a moment's work, but not Blender's
+        else:
+            detail_layouts.show(rig, layout)
 
-    def execute(self, context):
-        try:
-            detail_layouts.show_seam(detail_heads.head_of(context))
-        except MaquetteError as error:
-            self.report({"ERROR"}, str(error))
-            return {"CANCELLED"}
-        return {"FINISHED"}
+
+def _ask_for_layout(rig: Rig, edges: np.ndarray | None) -> None:
+    """Ask for the layout by marked edges (S, 2), or for the program's own."""
+    with job_inputs.prepared(MakeLayout.kind) as (job_id, folder):
+        seam = None if edges is None else detail_layouts.write_seam(edges, folder / "seam.npy")
+        request = MakeLayout(model=detail_inputs.model_of(rig), seam=seam)
+    jobs.submit(
+        request,
+        title=f"Layout of {rig.mesh.name}",
+        job_id=job_id,
+        context_ids=detail_heads.remember(rig.mesh, job_id),
+    )
 
 
 class MAQUETTE_OT_show_detail_residual(bpy.types.Operator):

@@ -360,7 +360,8 @@ def test_a_marked_seam_is_sent_and_its_layout_kept(registered, parts, submitted,
     uv = np.random.default_rng(1).uniform(size=(len(faces), 3, 2)).astype(np.float32)
     layout = Layout(uv, np.zeros(len(faces), np.int32), ("scalp",), faces[:2, :2], topology_hash(faces))
     write_layout(tmp_path / "layout.npz", layout)
-    job = asked(id=keywords["job_id"], folder=tmp_path, request={}, context=keywords["context_ids"])
+    request = {"seam": str(request.seam)}
+    job = asked(id=keywords["job_id"], folder=tmp_path, request=request, context=keywords["context_ids"])
     head.name = "Renamed"
     parts.detail_results.bring_in_layout(job, {"layout": "layout.npz"})
     seam = {tuple(sorted(edge.vertices)) for edge in head.data.edges if edge.use_seam}
@@ -386,6 +387,21 @@ def test_the_built_in_heads_seam_is_shown(maquette):
     assert bpy.ops.maquette.show_seam() == {"FINISHED"}
     mesh = bpy.context.object.data
     assert 50 < sum(edge.use_seam for edge in mesh.edges) < 2000 and "Detail Layout" in mesh.uv_layers
+
+
+def test_the_seam_of_another_model_is_asked_for(registered, parts, submitted, tmp_path):  # noqa: F811
+    registration, (head,) = registered[0], of_role("head")
+    assert bpy.ops.maquette.show_seam() == {"FINISHED"}
+    ((request, keywords),) = submitted
+    assert request.seam is None and request.model == registration.request["model"]
+    faces = registration.model.faces
+    uv = np.zeros((len(faces), 3, 2), np.float32)
+    layout = Layout(uv, np.zeros(len(faces), np.int32), ("scalp",), faces[:1, :2], topology_hash(faces))
+    write_layout(tmp_path / "layout.npz", layout)
+    job = asked(id=keywords["job_id"], folder=tmp_path, request={"seam": None}, context=keywords["context_ids"])
+    parts.detail_results.bring_in_layout(job, {"layout": "layout.npz"})
+    assert sum(edge.use_seam for edge in head.data.edges) == 1 and not parts.detail_layouts.has_layout(head)
+    assert bpy.context.scene.maquette.detail.layout == "custom"
 
 
 def test_what_lies_in_one_place_is_shown_by_turns(registered, parts, maquette_part):
