@@ -14,11 +14,11 @@ from ..errors import HeadError
 from ..fit.shape import Parameters, Shape
 from ..formats.flame_model import FlameModel, z_up
 from ..formats.layout import BUILT_IN_LAYOUT, Layout, read_layout, topology_hash, uv_hash, write_layout
-from . import frames
 from .carried import Carried
 from .layout import make_layout
 from .regions import with_regions
 from .subdivision import Subdivision, levels_for, subdivide
+from .turning import Turning
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +106,7 @@ class DenseHead:
         return self.vertices(identity)
 
     def displaced(self, displacement: np.ndarray, identity=None, expression=None, pose=None) -> np.ndarray:
-        """(W, 3) float64 with the rest head's displacements (W, 3), turned along by the tangent frames (B.1)."""
+        """(W, 3) float64 with the rest head's displacements (W, 3), turned along with the surface (B.1)."""
         rest = self.rest(identity)
         if expression is None and pose is None:
             return rest + displacement
@@ -114,16 +114,22 @@ class DenseHead:
 
     def carried(self, displacement: np.ndarray, identity=None) -> Carried:
         """The rest head's displacements (W, 3), ready to be laid on the person posed again and again."""
-        return Carried(self.rest(identity), self.faces, self.uv, displacement, self.edged)
+        return Carried(self.turning, self.rest(identity), displacement)
 
-    def frames(self, vertices: np.ndarray) -> np.ndarray:
-        """(W, 3, 3) tangent frames of a dense head (W, 3) without displacement."""
-        return frames.tangent_frames(vertices, self.faces, self.uv, self.edged)
+    def to_rest(self, displacement: np.ndarray, posed: np.ndarray, rest: np.ndarray) -> np.ndarray:
+        """(W, 3) float64 displacements of a posed head as the rest head has them: the inverse of ``displaced``.
+
+        Args:
+            displacement: (W, 3) metres, object axes of the posed head.
+            posed, rest: (W, 3) the dense heads of one person without displacement.
+        """
+        turns = self.turning.between(self.turning.frames(rest), self.turning.frames(posed))
+        return np.einsum("wba,wb->wa", turns, displacement)
 
     @cached_property
-    def edged(self) -> np.ndarray:
-        """(W,) bool as ``frames.tangent_frames`` takes it: the same vertices for every head of the model."""
-        return frames.edged_tangents(self.rest(), self.faces, self.uv)
+    def turning(self) -> Turning:
+        """How its surface turns from one pose to another."""
+        return Turning(self.subdivision, self.model.faces, self.layout.uv, self.coarse())
 
 
 def dense_head(model: FlameModel, layout: Layout | None = None) -> DenseHead:

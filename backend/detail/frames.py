@@ -1,8 +1,4 @@
-"""Displacements that follow an animated head: tangent frames (HeadCraft, B.1, "Animation").
-
-A displacement is stored in the object axes of the neutral head. For a frame of the animation it is read in the tangent
-space of the neutral head and put back in that of the posed one.
-"""
+"""Tangent frames of a surface (HeadCraft, B.1, "Animation"), and displacements in them."""
 
 import numpy as np
 
@@ -81,23 +77,6 @@ def to_tangent(displacement: np.ndarray, frames: np.ndarray) -> np.ndarray:
 def to_object(tangent: np.ndarray, frames: np.ndarray) -> np.ndarray:
     """D_k^object (V, 3): displacements (V, 3) of tangent space in the object axes of a head with these frames."""
     return np.einsum("vij,vj->vi", frames, tangent)
-
-
-def displaced(
-    neutral: np.ndarray, posed: np.ndarray, faces: np.ndarray, uv: np.ndarray, displacement: np.ndarray
-) -> np.ndarray:
-    """(V, 3) a posed dense head with a neutral head's displacements turned along.
-
-    Args:
-        neutral: (V, 3) the person's head without expression or pose, no displacement, metres.
-        posed: (V, 3) the same person, metres.
-        faces: (F, 3)
-        uv: (F, 3, 2)
-        displacement: (V, 3) metres, object axes of the neutral head.
-    """
-    edged = edged_tangents(neutral, faces, uv)
-    inside = to_tangent(displacement, tangent_frames(neutral, faces, uv, edged))
-    return posed + to_object(inside, tangent_frames(posed, faces, uv, edged))
 
 
 def _gathered(of_faces: np.ndarray, faces: np.ndarray, count: int) -> np.ndarray:

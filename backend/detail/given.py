@@ -15,7 +15,6 @@ from ..formats.mesh_obj import write_obj
 from ..formats.mesh_ply import read_ply_vertices, write_ply
 from .dense import DenseHead, dense_head
 from .displacement_map import bake, sample_at_vertices
-from .frames import to_object, to_tangent
 from .mikktspace import tangent_space
 from .texels import places
 
@@ -151,7 +150,7 @@ def sculpted_displacement(vertices: np.ndarray, dense: DenseHead, coefficients: 
     c = coefficients
     bare, rest = dense.vertices(c.identity, c.expression, c.pose), dense.rest(c.identity)
     moved = (vertices - z_up(c.translation)) / c.scale - bare
-    return to_object(to_tangent(moved, dense.frames(bare)), dense.frames(rest))
+    return dense.to_rest(moved, bare, rest)
 
 
 def read_source(path: Path, dense: DenseHead, coefficients: Coefficients | None) -> np.ndarray:

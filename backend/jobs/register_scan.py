@@ -8,7 +8,6 @@ from .. import device as devices
 from ..contract import RegisterScan
 from ..detail.dense import dense_head
 from ..detail.displacement_map import bake
-from ..detail.frames import tangent_frames, to_object, to_tangent
 from ..detail.registration import REACH, Scanned, register
 from ..detail.registration_measure import measure
 from ..fit.head_on_scan import lay_head_on_scan
@@ -58,9 +57,8 @@ def run(request: RegisterScan, reporter: Reporter) -> dict:
     vertices = fitted + found.displacement
     figures, residual = measure(dense, vertices, found.movable, scanned)
     reporter.step()
-    # Stored for the rest head: read in the tangent frames of the fitted one (B.1).
-    tangent = to_tangent(found.displacement, tangent_frames(fitted, dense.faces, dense.uv))
-    displacement = to_object(tangent, tangent_frames(rest, dense.faces, dense.uv))
+    # Stored for the rest head, turned back as the surface turns from the fitted one (B.1).
+    displacement = dense.to_rest(found.displacement, fitted, rest)
     said = {"model": fit.model.name, "model_hash": fit.model.hash, "layout": dense.layout_hash}
     baked = bake(displacement, dense.faces, dense.uv, request.size, **said)
     reporter.step()
