@@ -31,5 +31,5 @@ def layout_picture(uv: np.ndarray, chart: np.ndarray, size: int = 1024) -> np.nd
 
 
 def write_picture(path: Path, picture: np.ndarray) -> None:
-    """Write (H, W, 3) uint8 RGB as PNG or JPEG."""
-    cv2.imwrite(str(path), picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])
+    """Write (H, W, 3) uint8 RGB as PNG."""
+    path.write_bytes(cv2.imencode(".png", picture[..., ::-1])[1].tobytes())

@@ -12,6 +12,7 @@ MARGIN = 8
 """Texels at 256² between any two charts, and between a chart and the square's edge."""
 _MOST_UNEVEN = 1.3
 """The larger of the two large charts has at most so many times the other's area."""
+_MUCH_LARGER = 1.4
 _MOST_DETAIL = 1.8
 """Small charts get at most so many times the large ones' texels a metre."""
 
@@ -25,7 +26,7 @@ def pack(flats: list[np.ndarray], pieces: list) -> list[np.ndarray]:
     """
     high = GRID - 2 * MARGIN
     wide = (GRID - 3 * MARGIN) / 2
-    large = flats[:2]
+    large = [_lying_better(flat, wide, high) for flat in flats[:2]]
     scales = [min(wide / size[0], high / size[1]) for size in (np.ptp(flat, axis=0) for flat in large)]
     areas = [scale**2 * _area(flat, piece.corners) for scale, flat, piece in zip(scales, large, pieces)]
     scales = [scale * min(1.0, np.sqrt(_MOST_UNEVEN * min(areas) / area)) for scale, area in zip(scales, areas)]
@@ -53,6 +54,13 @@ def pack(flats: list[np.ndarray], pieces: list) -> list[np.ndarray]:
         raise HeadError("The layout has more pieces than find room; mark fewer seams.")
     order = {k: (best or {})[k] for k in small}
     return [(placed[k] if k < 2 else order[k]) / GRID for k in range(len(flats))]
+
+
+def _lying_better(flat: np.ndarray, wide: float, high: float) -> np.ndarray:
+    """The chart upright, or turned by a quarter where that makes it much larger, as a scalp that is slit open wants."""
+    across, up = np.ptp(flat, axis=0)
+    turned = min(wide / up, high / across) > _MUCH_LARGER * min(wide / across, high / up)
+    return flat[:, ::-1] * [-1, 1] if turned else flat
 
 
 def covered(uv: np.ndarray, size: int) -> np.ndarray:
