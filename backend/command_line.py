@@ -35,6 +35,7 @@ EXAMPLES = {
     "fit-photos": "fit-photos captures/anna --cameras known --out out/anna-head",
     "make-scan": "make-scan --style bob --seed 1 --out out/bob",
     "register-scan": "register-scan scan.obj --landmarks clicks.pp --model built-in --preset standard --out out/anna",
+    "register-scans": "register-scans scans --model built-in --workers 2 --out out/registered",
     "bake-detail": "bake-detail out/anna/registered.npz --size 2048 --frame tangent --format exr --out out/map",
     "apply-detail": "apply-detail out/anna/displacement.png --coefficients out/ben/coefficients.npz --out out/both",
     "transfer-detail": "transfer-detail out/anna/registered.npz out/ben/registered.npz --out out/ben-with-annas-hair",

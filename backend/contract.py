@@ -320,6 +320,34 @@ class RegisterScan(Request):
 
 
 @dataclass(frozen=True)
+class RegisterScans(Request):
+    """All scans of a folder registered, each in a process of its own; what was finished earlier is kept."""
+
+    kind = "register-scans"
+    exclusive = True
+    folder: Path = setting(
+        "Folder of scans, each with its landmark file beside it (anna.obj and anna.json).", positional=True
+    )
+    workers: int = setting(
+        "Registrations at once; 0 takes half as many as there are processor cores.", 0, minimum=0, maximum=256
+    )
+    model: str = head_model()
+    unit: str = setting(
+        "Unit of the scan's file (m, cm, mm, inch, or metres in one unit); guessed from the face without one.", ""
+    )
+    preset: str = setting(
+        "Fewer rounds, the default, or the published optimisation.", "standard", choices=REGISTRATION_PRESETS
+    )
+    partial: bool = setting("The scan shows a part of the head only, such as one depth picture does.", False)
+    size: int = setting("Width and height of the displacement map.", 1024, minimum=64, maximum=8192, unit="texels")
+    expression: bool = setting("Fit an expression and the jaw as well.", True)
+    steps: int = setting(
+        "Adam's steps in each stage of the preset paper; 0 takes the published 1,000.", 0, minimum=0, maximum=100_000
+    )
+    device: str = setting("Where to compute.", "auto", choices=DEVICES)
+
+
+@dataclass(frozen=True)
 class BakeDetail(Request):
     """A displacement map of a registered or sculpted dense head."""
 
@@ -506,7 +534,7 @@ REQUESTS: dict[str, type[Request]] = {
         ReconstructHair, EvaluateStrands, ConvertStrands, MakeHairstyle, AlignHead, FitHead, FitPhotos, FitArkit,
         EvaluateHead, BakeSdf,
         OuterSurface, ImportCameras, RegisterScan, AnimateDetail, BakeDetail, ApplyDetail, TransferDetail,
-        MakeLayout, MakeScan,
+        MakeLayout, MakeScan, RegisterScans,
     )
 }  # fmt: skip
 
