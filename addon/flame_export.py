@@ -29,12 +29,13 @@ def export_animation(context: bpy.types.Context, rig: Rig, path: Path, first: in
         raise HeadError(f"The range of frames ends at {last}, before it begins at {first}.")
     if path.suffix.lower() not in SUFFIXES:
         raise HeadError(f"{path.name} is no kind of file for an animation; use one of {', '.join(SUFFIXES)}.")
-    if not rig.mesh.visible_get(view_layer=context.view_layer):
-        raise HeadError(f"The head '{rig.mesh.name}' is hidden; show it first.")
-    on_head = [thing for thing in rig.mesh.children_recursive if thing.type in FOLLOWING]
+    on_head = [thing for thing in rig.armature.children_recursive if thing.type in FOLLOWING]
     shown = [thing for thing in on_head if thing.visible_get(view_layer=context.view_layer)]
+    # The dense head with detail is a child of the armature, too, and mostly the only one that is shown.
+    if not any(thing.type == "MESH" for thing in shown):
+        raise HeadError(f"The head '{rig.mesh.name}' is hidden; show it first.")
     try:
-        with _only_selected(context, [rig.mesh, *shown]), _frames(context.scene, first, last):
+        with _only_selected(context, shown), _frames(context.scene, first, last):
             if path.suffix.lower() == ".abc":
                 bpy.ops.wm.alembic_export(
                     filepath=str(path), selected=True, start=first, end=last, init_scene_frame_range=False,

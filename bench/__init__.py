@@ -12,4 +12,5 @@ BENCHES = {
     "sample": "bench.sample_capture",
     "strands": "bench.strands",
     "detail-layout": "bench.detail_layout",
+    "detail-animation": "bench.detail_animation",
 }

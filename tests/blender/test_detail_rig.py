@@ -274,3 +274,17 @@ def test_hair_goes_over_to_the_dense_head(scene):
 def _hair(scene, hair):
     with scene.part("addon.groom").full_density(hair):
         return scene.part("addon.strands_scene").strands_from_object(hair).points
+
+
+def test_it_is_exported_in_place_of_the_plain_head(scene, tmp_path):
+    thing = scene.dense.add_live_head(bpy.context, scene.rig, scene.file, "Anna")
+    scene.rig.mesh.hide_set(True)
+    expression, pose, _ = random_state(6)
+    show(scene, expression, pose)
+    bpy.context.view_layer.objects.active = thing
+    path = tmp_path / "anna.abc"
+    assert bpy.ops.maquette.export_face_animation(filepath=str(path), first=1, last=2) == {"FINISHED"}
+    bpy.ops.wm.read_homefile(use_empty=True)
+    bpy.ops.wm.alembic_import(filepath=str(path), as_background_job=False)
+    (found,) = (other for other in bpy.data.objects if other.type == "MESH")
+    np.testing.assert_allclose(evaluated(found), expected(scene.model, scene.keys, expression, pose), atol=CLOSE)
