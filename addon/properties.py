@@ -8,6 +8,7 @@ from .evaluation import MaquetteEvaluation
 from .fit_properties import MaquetteFit
 from .flame_properties import MaquetteFlame
 from .ground_truth_properties import MaquetteGroundTruth
+from .head_evaluation import MaquetteHeadEvaluation
 from .settings import property_of
 
 
@@ -71,6 +72,7 @@ class MaquetteScene(bpy.types.PropertyGroup):
     hair: bpy.props.PointerProperty(type=MaquetteHair)
     ground_truth: bpy.props.PointerProperty(type=MaquetteGroundTruth)
     evaluation: bpy.props.PointerProperty(type=MaquetteEvaluation)
+    head_evaluation: bpy.props.PointerProperty(type=MaquetteHeadEvaluation)
     fit: bpy.props.PointerProperty(type=MaquetteFit)
     detail: bpy.props.PointerProperty(type=MaquetteDetail)
     flame: bpy.props.PointerProperty(type=MaquetteFlame)

@@ -15,6 +15,7 @@ MODULES = [
     "addon.flame_properties",
     "addon.fit_properties",
     "addon.detail_properties",
+    "addon.head_evaluation",
     "addon.properties",
     "addon.fitting",
     "addon.detail_results",
@@ -34,12 +35,14 @@ MODULES = [
     "operators.hair",
     "operators.strand_files",
     "operators.evaluate",
+    "operators.evaluate_head",
     "panels.hair",
     "panels.fit",
     "panels.detail",
     "panels.flame",
     "panels.ground_truth",
     "panels.evaluate",
+    "panels.evaluate_head",
     "panels.jobs",
 ]
 

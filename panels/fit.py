@@ -192,15 +192,15 @@ def _list_landmarks(layout, there, place: str, remove: str) -> None:
             row.operator(remove, text="", icon="X", emboss=False).only = name
 
 
-def draw_legend(layout, limit: float) -> None:
-    """The colours of a residual, and the millimetres at which they end."""
+def draw_legend(layout, limit: float, below: str = "scan inside", above: str = "scan outside") -> None:
+    """The colours of a residual, the millimetres at which they end, and what either end means."""
     column = layout.column(align=True)
     row = column.row(align=True)
     row.alignment = "CENTER"
     for k in range(SWATCHES):
         row.label(text="", icon_value=_swatch(k))
     _thirds(column, f"-{limit:g} mm", "0", f"+{limit:g} mm")
-    _thirds(column, "scan inside", "", "scan outside", active=False)
+    _thirds(column, below, "", above, active=False)
 
 
 def _thirds(layout, left: str, middle: str, right: str, active: bool = True) -> None:

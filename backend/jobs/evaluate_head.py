@@ -20,8 +20,9 @@ def run(request: EvaluateHead, reporter: Reporter) -> dict:
     """Write prediction.ply, truth.ply, scores.csv, errors.npz and report.json to the job's folder.
 
     Both meshes lie where the truth lies, in metres, Z up; their vertices' ``error`` is metres to the other surface,
-    above 0 outside it and NaN where it does not count. ``errors.npz`` has the same as ``prediction`` (V,) and ``truth``
-    (V',) of the files' vertices. The result's ``matrix`` (4, 4) takes the prediction (metres, Z up) onto the truth.
+    above 0 outside it and NaN where it does not count. ``errors.npz`` has the same for Blender: ``prediction`` (V,)
+    and ``truth`` (V',), each with its ``_vertices`` and ``_faces``. The result's ``matrix`` (4, 4) takes the prediction
+    (metres, Z up) onto the truth.
     """
     reporter.stage("Reading the heads", 2)
     free = request.align == "similarity"
@@ -40,10 +41,14 @@ def run(request: EvaluateHead, reporter: Reporter) -> dict:
     moved = placed.apply(prediction.vertices)
     write_ply(reporter.folder / "prediction.ply", moved, prediction.faces, {"error": distances.prediction_errors})
     write_ply(reporter.folder / "truth.ply", truth.vertices, truth.faces, {"error": distances.truth_errors})
-    np.savez_compressed(
+    np.savez(
         reporter.folder / "errors.npz",
         prediction=distances.prediction_errors.astype(np.float32),
+        prediction_vertices=moved.astype(np.float32),
+        prediction_faces=prediction.faces.astype(np.int32),
         truth=distances.truth_errors.astype(np.float32),
+        truth_vertices=truth.vertices.astype(np.float32),
+        truth_faces=truth.faces.astype(np.int32),
     )
     (reporter.folder / "scores.csv").write_text(distances.csv(), "utf-8")
     report = {
