@@ -1,0 +1,125 @@
+"""Detail measured: scans registered, either stage alone, layouts, maps there and back, and the losses.
+
+Real: Lee Perry-Smith's scan, where it lies beside the checkout. Synthetic: three heads with hair of our own making.
+"""
+
+import argparse
+import json
+import os
+import time
+from pathlib import Path
+
+import cv2
+
+from backend.child_job import ChildJob
+from backend.contract import BUILT_IN, REGISTRATION_PRESETS, RegisterScan
+from backend.detail.dense import dense_head
+from backend.detail.given import given_displacement
+from backend.detail.intersections import self_intersecting_share
+from backend.detail.registration_regions import movable
+from backend.errors import MaquetteError
+from backend.fit.model import model_to_fit
+from backend.formats.dense_mesh import read_dense_mesh
+
+from . import detail_layout
+from .detail_losses import time_losses
+from .detail_report import write_report
+from .detail_scans import FLAME, PERRY, STYLES, BenchScan, real_scans, synthetic_scans
+from .detail_stages import compare_stages
+
+HELP = "Scans registered, either stage alone, UV layouts, maps there and back, losses: millimetres and seconds."
+PARTS = ("scans", "stages", "layouts", "losses")
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Options of ``bench detail``."""
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS), metavar="PART", help=", ".join(PARTS))
+    parser.add_argument("--preset", default="standard", help="Default: standard.")
+    parser.add_argument("--paper", action="store_true", help="Register with the published optimisation as well (long).")
+    parser.add_argument("--styles", nargs="+", choices=STYLES, default=list(STYLES), metavar="STYLE")
+    parser.add_argument("--spacing", type=float, default=0.0012, help="Metres between a synthetic scan's points.")
+    parser.add_argument("--lee-perry-smith", type=Path, default=PERRY, metavar="FILE", help="His scan (.obj).")
+    parser.add_argument("--flame", type=Path, default=FLAME, metavar="FILE", help="A model of FLAME's topology.")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Measure, and write results.json, results.md and the pictures after every step."""
+    options.out.mkdir(parents=True, exist_ok=True)
+    results: dict = {"preset": options.preset}
+    real = real_scans(options.lee_perry_smith, options.flame)
+    synthetic = []
+    if {"scans", "stages"} & set(options.parts):
+        synthetic = synthetic_scans(options.out / "scans", tuple(options.styles), options.spacing)
+    if not real:
+        print("Lee Perry-Smith's scan is not at hand; only synthetic heads are measured.")
+    if "scans" in options.parts:
+        presets = [options.preset] + ["paper"] * (options.paper and "paper" in REGISTRATION_PRESETS)
+        results["scans"] = []
+        for scan in [*real, *synthetic]:
+            for preset in presets:
+                results["scans"].append(registered(scan, preset, options.out))
+                write_report(options.out, results)
+    if "stages" in options.parts:
+        results["stages"] = {}
+        for scan in synthetic:
+            print(f"{scan.label}: each stage alone", flush=True)
+            figures, picture = compare_stages(scan, options.preset, options.out)
+            results["stages"][scan.label] = figures
+            name = f"stages_{scan.scan.parent.name.partition('-')[0]}.jpg"
+            _write_picture(options.out / name, picture)
+            write_report(options.out, results)
+    if "layouts" in options.parts:
+        results["layouts"] = layouts(options)
+        write_report(options.out, results)
+    if "losses" in options.parts:
+        results["losses"] = time_losses(dense_head(model_to_fit(BUILT_IN)))
+        write_report(options.out, results)
+    print(f"Results in {options.out / 'results.md'}")
+
+
+def registered(scan: BenchScan, preset: str, out: Path) -> dict:
+    """A row: one scan registered in a process of its own, as an artist's is, with its map there and back."""
+    name = scan.label.lower().replace(",", "").replace(" ", "-").replace("'", "")
+    folder = (out / f"{name}-{preset}").absolute()
+    request = RegisterScan(
+        scan=scan.scan.absolute(), landmarks=scan.landmarks.absolute(), model=scan.model, unit=scan.unit, preset=preset
+    )
+    began = time.perf_counter()
+    job = ChildJob(request, folder, os.cpu_count() or 1)
+    try:
+        while job.running:
+            time.sleep(0.2)
+    finally:
+        job.stop()
+    wall = time.perf_counter() - began
+    if job.error is not None:
+        raise MaquetteError(f"{scan.label}: {job.error}")
+    report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    mesh = read_dense_mesh(folder / "mesh.npz")
+    dense = dense_head(model_to_fit(scan.model))
+    free = movable(dense).free_faces
+    row = {"scan": scan.label, "synthetic": scan.synthetic, "preset": preset, "wall_seconds": round(wall, 1)}
+    kept = (
+        "seconds", "stage_seconds", "scan_to_mesh_mm", "mesh_to_scan_mm", "clipped_vertices", "vertices", "scan_points",
+    )  # fmt: skip
+    row |= {key: report.get(key) for key in kept}
+    row["self_intersecting_share"] = self_intersecting_share(mesh.vertices, mesh.faces, free)
+    row["round_trip"] = detail_layout.round_trip(dense, given_displacement(folder / "registered.npz", dense))
+    mean, points = report["scan_to_mesh_mm"]["mean"], report["scan_points"]
+    print(f"{scan.label}, {preset}: {mean:.3f} mm, {wall:.0f} s, {points:,} points", flush=True)
+    return row
+
+
+def layouts(options: argparse.Namespace) -> dict:
+    """Figures of both layouts, of both topologies."""
+    found = {}
+    models = [BUILT_IN] + ([str(options.flame)] if options.flame.is_file() else [])
+    for name in models:
+        dense = dense_head(model_to_fit(name))
+        uvs = {"custom": dense.layout.uv} | ({"standard": dense.model.uv} if dense.model.uv is not None else {})
+        found[dense.model.name] = {kind: detail_layout.figures(dense, uv) for kind, uv in uvs.items()}
+    return found
+
+
+def _write_picture(path: Path, picture) -> None:
+    path.write_bytes(cv2.imencode(path.suffix, picture, [cv2.IMWRITE_JPEG_QUALITY, 86])[1].tobytes())
