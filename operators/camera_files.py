@@ -7,12 +7,11 @@ from bpy_extras.io_utils import ImportHelper
 
 from ..addon import jobs
 from ..addon.settings import property_of
-from ..backend.contract import ImportCameras
+from ..backend.contract import UNITS, ImportCameras
 from ..backend.errors import MaquetteError
+from ..backend.formats.camera_places import new_capture_of
 from .capture import bring_in
 
-NEW_CAPTURE = "maquette_capture"
-"""Folder for the capture, where the artist names none: beside the file of cameras."""
 FILES = "*.json;*.xml;*.csv;*.sfm;*.npz;cameras.bin;cameras.txt;images.bin;images.txt"
 
 
@@ -38,14 +37,35 @@ class MAQUETTE_OT_import_cameras(bpy.types.Operator, ImportHelper):
         subtype="DIR_PATH",
         options={"SKIP_SAVE"},
     )
-    unit: property_of(
-        ImportCameras,
-        "unit",
-        description="Unit of the file's positions: m, cm, mm, inch, or metres in one unit; empty for what the file "
-        "says, and else unknown until a head is fitted",
+    unit: bpy.props.EnumProperty(
+        name="Unit",
+        description="How large a unit of the file's positions is",
+        items=[
+            ("FILE", "As the File Says", "What most do not: it is then unknown until a head is fitted"),
+            *((unit, unit, f"A unit is {metres:g} m") for unit, metres in UNITS.items()),
+            ("OTHER", "Other", "A unit of any size"),
+        ],
     )
-    up: property_of(ImportCameras, "up")
-    pictures: property_of(ImportCameras, "pictures", name="Files")
+    metres_per_unit: bpy.props.FloatProperty(
+        name="Metres", description="Metres in one unit of the file", default=1.0, min=1e-6, precision=4
+    )
+    up: property_of(
+        ImportCameras,
+        "up",
+        items=[
+            ("file", "As in the File", "Its Z is taken for up"),
+            ("cameras", "As Cameras Were Held", "Turn everything so that the pictures' tops point up, along Z"),
+        ],
+    )
+    pictures: property_of(
+        ImportCameras,
+        "pictures",
+        name="Bring Them",
+        items=[
+            ("copy", "As Copies", "Each picture is copied into the capture"),
+            ("link", "As Links", "The same files, under a second name where the disk can, take no more room"),
+        ],
+    )
 
     @classmethod
     def poll(cls, context):
@@ -57,8 +77,11 @@ class MAQUETTE_OT_import_cameras(bpy.types.Operator, ImportHelper):
     def draw(self, context):
         self.layout.use_property_split = True
         self.layout.use_property_decorate = False
-        for name in ("images", "up", "unit", "pictures", "capture"):
+        for name in ("images", "pictures", "up", "unit"):
             self.layout.prop(self, name)
+        if self.unit == "OTHER":
+            self.layout.prop(self, "metres_per_unit")
+        self.layout.prop(self, "capture")
 
     def execute(self, context):
         if not self.filepath:
@@ -69,7 +92,7 @@ class MAQUETTE_OT_import_cameras(bpy.types.Operator, ImportHelper):
         request = ImportCameras(
             file=file,
             images=Path(bpy.path.abspath(self.images)) if self.images else None,
-            unit=self.unit,
+            unit={"FILE": "", "OTHER": f"{self.metres_per_unit:.9g}"}.get(self.unit, self.unit),
             up=self.up,
             pictures=self.pictures,
             capture=capture,
@@ -80,14 +103,6 @@ class MAQUETTE_OT_import_cameras(bpy.types.Operator, ImportHelper):
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
         return {"FINISHED"}
-
-
-def new_capture_of(file: Path) -> Path:
-    """Where the capture of a file of cameras goes: beside it, or beside the folders that COLMAP keeps its models in."""
-    place = file if file.is_dir() else file.parent
-    while place.name.isdigit() or place.name in ("sparse", "dense", "colmap"):
-        place = place.parent
-    return place / NEW_CAPTURE
 
 
 @jobs.on_result(ImportCameras.kind)

@@ -16,16 +16,37 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp")
 _FOLDERS = ("images", "image", "input", "rgb", "photos", "pictures")
 """Where pictures lie beside a file of cameras, if nobody says."""
 _MOST_FILES = 50_000
+_DEEP = 3
+"""Folders below a project's in which pictures are looked for, if nobody says where they are."""
+
+
+class _Tables:
+    """Pictures by their names and by their stems."""
+
+    def __init__(self, every: list[Path]):
+        self._by_name, self._by_stem = defaultdict(list), defaultdict(list)
+        for path in every:
+            self._by_name[path.name.lower()].append(path)
+            self._by_stem[path.stem.lower()].append(path)
+
+    def find(self, relative: PurePosixPath) -> list[Path]:
+        """Those of that name, else of that name with an ending, else of that name with another ending."""
+        name, stem = relative.name.lower(), relative.stem.lower()
+        return self._by_name.get(name) or self._by_stem.get(name) or self._by_stem.get(stem) or []
 
 
 class Pictures:
     """The pictures of some folders, by the names of cameras."""
 
-    def __init__(self, roots: tuple[Path, ...], chosen: Path | None = None):
+    def __init__(
+        self, roots: tuple[Path, ...], chosen: Path | None = None, project: Path | None = None, but: Path | None = None
+    ):
         """
         Args:
             roots: folders that names may be relative to, best first.
             chosen: the folder that the artist named, if any; nothing is then looked for elsewhere, but in its folders.
+            project: a folder that is looked through for what is nowhere else.
+            but: a folder in it that is not: the capture that is being made.
 
         Raises:
             CameraFileError: the chosen folder is none, or has no pictures.
@@ -37,10 +58,7 @@ class Pictures:
         every = _within(chosen) if chosen is not None else _beside(self._roots)
         if chosen is not None and not every:
             raise CameraFileError(f"The folder {chosen} holds no pictures; choose the one with the pictures.")
-        self._by_name, self._by_stem = defaultdict(list), defaultdict(list)
-        for path in every:
-            self._by_name[path.name.lower()].append(path)
-            self._by_stem[path.stem.lower()].append(path)
+        self._tables, self._project, self._but = [_Tables(every)], project if chosen is None else None, but
 
     @property
     def place(self) -> str:
@@ -60,14 +78,20 @@ class Pictures:
             for root in self._roots:
                 if _is_picture(root / relative):
                     return root / relative
-        for table, key in (
-            (self._by_name, relative.name),
-            (self._by_stem, relative.name),
-            (self._by_stem, relative.stem),
-        ):
-            if found := table.get(key.lower()):
+        return self._named(relative)
+
+    def _named(self, relative: PurePosixPath) -> Path | None:
+        for tables in self._tables:
+            if found := tables.find(relative):
                 return _nearest(found, relative)
-        return None
+        if self._project is None:
+            return None
+        every = _within(self._project, _DEEP)
+        if self._but is not None:
+            every = [path for path in every if not path.is_relative_to(self._but)]
+        self._tables.append(_Tables(every))
+        self._project = None
+        return self._named(relative)
 
     def in_order(self) -> list[Path]:
         """The pictures of the folder that has them, sorted by name: for files of cameras that give no names."""
@@ -154,14 +178,22 @@ def _unique(roots: tuple[Path, ...]) -> tuple[Path, ...]:
     return tuple(dict.fromkeys(root for root in roots if root.is_dir())) or roots[:1]
 
 
-def _within(folder: Path) -> list[Path]:
-    """Every picture in a folder and its folders."""
-    found = []
-    for count, path in enumerate(folder.rglob("*")):
+def _within(folder: Path, deep: int = 64) -> list[Path]:
+    """Every picture in a folder and its folders, so many below it.
+
+    Raises CameraFileError where there are too many files, if it is the folder that the artist named.
+    """
+    found, count = [], 0
+    for place, folders, files in os.walk(folder):
+        if len(Path(place).relative_to(folder).parts) >= deep:
+            folders.clear()
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        count += len(files)
         if count > _MOST_FILES:
+            if deep == _DEEP:
+                break
             raise CameraFileError(f"The folder {folder} holds more than {_MOST_FILES:,} files; choose a smaller one.")
-        if _is_picture(path):
-            found.append(path)
+        found += [path for path in (Path(place, name) for name in files) if _is_picture(path)]
     return sorted(found)
 
 

@@ -10,6 +10,7 @@ from ..capture.pictures import Pictures, bring, names_in_capture, numbered, size
 from ..capture.upright import held_up, turn_to_z
 from ..contract import UNITS, ImportCameras
 from ..errors import CameraFileError, CaptureError
+from ..formats.camera_places import project_of
 from ..formats.capture import Camera, Capture, View, write_capture
 from ..formats.undistortion import undistorted_camera
 from ..protocol import Reporter
@@ -34,7 +35,7 @@ def run(request: ImportCameras, reporter: Reporter) -> dict:
     for note in solved.notes:
         reporter.warning(note)
     images = None if request.images is None else Path(request.images).expanduser()
-    found, missing = _pictures(solved, images, source)
+    found, missing = _pictures(solved, images, source, folder)
     if missing:
         reporter.warning(f"{_listed(missing, 'picture')} not there; {len(found)} of {len(solved.cameras)} are taken.")
     reporter.stage("Measuring the pictures", len(found))
@@ -47,10 +48,9 @@ def run(request: ImportCameras, reporter: Reporter) -> dict:
         reporter.warning(
             f"The lenses are read to {error:.2f} pixels, as their last terms (k4, B2) have no place in a capture."
         )
+    unit, scale_source = (solved.metres_per_unit, solved.scale_source) if unit is None else (unit, "measured")
     if unit is None:
-        unit, scale_source = solved.metres_per_unit, solved.scale_source
-    else:
-        scale_source = "measured"
+        reporter.warning("Nobody says how large the file's unit is: Fit Head finds out, or import it with its unit.")
     views, up, moved = _placed(views, request.up, reporter)
     views = _within_folder(views, [path for _, path in found], folder)
     reporter.stage("Copying the pictures" if request.pictures == "copy" else "Linking the pictures", len(found))
@@ -95,10 +95,10 @@ def _unit(said: str) -> float | None:
 
 
 def _pictures(
-    solved: SolvedCameras, images: Path | None, source: Path
+    solved: SolvedCameras, images: Path | None, source: Path, folder: Path
 ) -> tuple[list[tuple[SolvedCamera, Path]], list[str]]:
     """(camera, picture) for each whose picture is there, and the names of the others."""
-    pictures = Pictures(solved.roots, images)
+    pictures = Pictures(solved.roots, images, project_of(source), folder)
     if all(camera.name.startswith("#") for camera in solved.cameras):
         indices = [int(camera.name[1:]) for camera in solved.cameras]
         paths = numbered(pictures.in_order(), indices)
@@ -108,15 +108,15 @@ def _pictures(
     missing = [camera.name for camera, path in pairs if path is None]
     if not found:
         raise CameraFileError(
-            f"None of the pictures that {source.name} names ({_some(missing)}) is in {pictures.place}; choose the"
-            " folder with the pictures (--images)."
+            f"None of the pictures that {source.name} names ({_some(missing)}) is in {pictures.place}; name the"
+            " folder with the pictures (Pictures, --images)."
         )
     seen: dict[Path, str] = {}
     for camera, path in found:
         if (other := seen.setdefault(path.resolve(), camera.name)) is not camera.name:
             raise CameraFileError(
                 f"{other} and {camera.name} are both the picture {path.name}; choose the folder in which each has its"
-                " own (--images)."
+                " own (Pictures, --images)."
             )
     return found, missing
 
@@ -152,7 +152,7 @@ def _check_size(solved: tuple[int, int], picture: tuple[int, int], where: str) -
         + (
             "it was turned on its side since, so turn it back (its pixels, not its EXIF)."
             if turned
-            else "choose the folder with the very pictures that were solved (--images)."
+            else "choose the folder with the very pictures that were solved (Pictures, --images)."
         )
     )
 
@@ -184,8 +184,8 @@ def _placed(views: list[View], up: str, reporter: Reporter) -> tuple[list[View],
         name = f"{'+-'[int(held[axis] < 0)]}{'XYZ'[axis]}"
         said = f"+Z of the file, though its cameras were held with {name} up"
         reporter.warning(
-            f"The cameras were held with {name} of their file up; its axes are kept. Import with --up cameras to set"
-            " the head upright."
+            f"The cameras were held with {name} of their file up; its axes are kept. Import them with Up as the"
+            " cameras were held (--up cameras) to set the head upright."
         )
     if np.array_equal(matrix, np.eye(4)):
         return views, said, moved

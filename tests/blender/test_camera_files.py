@@ -49,7 +49,7 @@ def submitted(maquette_part, monkeypatch):
 def test_cameras_of_colmap_come_into_the_scene(maquette_part, model):
     place, matrices = model
     assert bpy.ops.maquette.import_cameras(filepath=str(place / "images.txt")) == {"FINISHED"}
-    folder = place.parents[1] / "maquette_capture"
+    folder = place.parents[1] / "tête 1_capture"
     assert Path(bpy.context.scene.maquette.capture) == folder and (folder / "images" / "view1.png").is_file()
     things = sorted((o for o in bpy.context.scene.objects if o.get("maquette_role") == "camera"), key=lambda o: o.name)
     assert [thing.name for thing in things] == ["view0", "view1"]
@@ -75,7 +75,7 @@ def test_a_file_that_is_cut_off_is_one_sentence_and_changes_nothing(model):
     with pytest.raises(RuntimeError, match=r"cameras\.txt: camera 1") as caught:
         bpy.ops.maquette.import_cameras(filepath=str(place))
     assert "Traceback" not in str(caught.value)
-    assert not bpy.context.scene.maquette.capture and not (place.parents[1] / "maquette_capture").exists()
+    assert not bpy.context.scene.maquette.capture and not list(place.parents[1].glob("*_capture"))
 
 
 def test_what_the_file_browser_asks_is_sent(submitted, tmp_path):
@@ -87,8 +87,12 @@ def test_what_the_file_browser_asks_is_sent(submitted, tmp_path):
         pictures="link",
     )
     (request,) = submitted
-    assert request.file == tmp_path / "cameras.xml" and request.capture == tmp_path / "maquette_capture"
+    assert request.file == tmp_path / "cameras.xml" and request.capture == tmp_path / f"{tmp_path.name}_capture"
     assert request.images == tmp_path / "photos"
     assert (request.unit, request.up, request.pictures) == ("mm", "cameras", "link")
+    bpy.ops.maquette.import_cameras(filepath=str(tmp_path / "c.csv"), unit="OTHER", metres_per_unit=0.125)
+    bpy.ops.maquette.import_cameras(filepath=str(tmp_path / "c.csv"), capture=str(tmp_path / "here"))
+    assert [request.unit for request in submitted[1:]] == ["0.125", ""]
+    assert submitted[2].capture == tmp_path / "here"
     with pytest.raises(RuntimeError, match="Choose a file of cameras"):
         bpy.ops.maquette.import_cameras()

@@ -34,10 +34,17 @@ def test_a_folder_of_pictures_is_looked_through(project, run):
     (project / "shoot" / "day 2").mkdir()
     for name in NAMES[3:]:
         shutil.move(project / "shoot" / name, project / "shoot" / "day 2" / name.upper())
-    code, said = run(file)
+    wanted = [*(name[:-4] for name in NAMES[:3]), *(name[:-4].upper() for name in NAMES[3:])]
+    for options in ((), (), ("--images", project / "shoot")):  # again, with the capture of the first time beside them
+        code, said = run(file, *options)
+        assert code == 0 and [view.name for view in read_capture(project / "out").views] == [w[:-4] for w in wanted], (
+            said
+        )
+        assert all(name.endswith(".png") for name in names(project))
+    (project / "elsewhere").mkdir()
+    rigs.write_pictures(project / "elsewhere", ("other.png",))
+    code, said = run(file, "--images", project / "elsewhere")
     assert code == 2 and "None of the pictures that cameras.xml names (view_0, view_1, view_2, ...)" in said
-    code, said = run(file, "--images", project / "shoot")
-    assert code == 0 and [name.lower() for name in names(project)] == list(NAMES)
 
 
 def test_missing_pictures_are_told_and_the_rest_is_taken(project, run):

@@ -43,7 +43,17 @@ def read_metashape(path: Path) -> SolvedCameras:
     solved, notes = _solved(chunk), []
     if len(chunks) > 1:
         notes.append(f"{path.name} holds {len(chunks)} chunks; the one with the most cameras is read.")
-    unsolved = sum(camera.get("enabled", "true") not in ("false", "0") for camera in chunk.iter("camera")) - len(solved)
+    rigged = sum(c.find("transform") is None and c.get("master_id") is not None for c in chunk.iter("camera"))
+    if rigged:
+        notes.append(
+            f"{rigged} cameras of {path.name} hang on others in a multi-camera system, which is not read; align them as"
+            " cameras of their own."
+        )
+    unsolved = (
+        sum(camera.get("enabled", "true") not in ("false", "0") for camera in chunk.iter("camera"))
+        - len(solved)
+        - rigged
+    )
     notes += left_out(unsolved, "camera", path.name, "aligned")
     solved, component = _one_component(solved, notes, path)
     check_count(len(solved), path.name, "aligned cameras")
