@@ -46,6 +46,7 @@ def add_live_head(context: bpy.types.Context, rig: Rig, keys_file: Path, name: s
     thing = _add_mesh(context, rig, name or f"{rig.mesh.name} Detail", keys.basis, keys.faces, keys.uv, keys.regions)
     thing.shape_key_add(name="Basis", from_mix=False)
     _add_expressions(thing, rig, keys)
+    _add_identities(thing, rig, keys)
     _add_correctives(thing, rig, keys)
     _add_skin(thing, rig, keys)
     return thing
@@ -221,6 +222,16 @@ def _add_expressions(thing: bpy.types.Object, rig: Rig, keys: DenseKeys) -> None
             name = rig.key(rig.expression[place]).name
             key = _add_key(thing, name, keys.basis + offsets, HARD_LIMIT)
             drive(key, "value", "a", {"a": Source(rig.keys, f'key_blocks["{escaped(name)}"].value')})
+
+
+def _add_identities(thing: bpy.types.Object, rig: Rig, keys: DenseKeys) -> None:
+    """Keys that are zero as long as the plain head is the person that the detail was made for."""
+    for offsets, place in zip(keys.identity_keys, keys.identity_places.tolist()):
+        if place < len(rig.identity):
+            slider = rig.key(rig.identity[place])
+            key = _add_key(thing, slider.name, keys.basis + offsets, HARD_LIMIT)
+            source = Source(rig.keys, f'key_blocks["{escaped(slider.name)}"].value')
+            drive(key, "value", f"a-({slider.value:.9f})", {"a": source})
 
 
 def _add_correctives(thing: bpy.types.Object, rig: Rig, keys: DenseKeys) -> None:

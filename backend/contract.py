@@ -433,6 +433,9 @@ class AnimateDetail(Request):
         None,
     )
     layout: Path | None = setting("Custom UV layout (.npz) that the map was baked in, if not the model's own.", None)
+    identity_sliders: int = setting(
+        "Identity modes whose sliders move the live head, too, the first ones.", 20, minimum=0, maximum=1000
+    )
     arkit: Path | None = setting("The model's ARKit table (.npz); without one, that beside its file.", None)
     fps: float = setting("Frames a second of a motion that tells none.", 25.0, minimum=1.0, maximum=1000.0)
     rate: float = setting("Frames a second of the cache; 0 keeps the motion's own.", 0.0, minimum=0.0, maximum=1000.0)

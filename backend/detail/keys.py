@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 
 from ..formats.dense_keys import DenseKeys
-from ..formats.flame_model import FlameModel
+from ..formats.flame_model import FlameModel, z_up
 from .carried import Carried
 from .dense import DenseHead
 from .poser import Poser, bends, skinned
@@ -35,6 +35,7 @@ def dense_keys(
     dense: DenseHead,
     displacement: np.ndarray,
     identity: np.ndarray | None = None,
+    identity_sliders: int = 0,
     step: Callable[[], None] = lambda: None,
 ) -> DenseKeys:
     """Keys of one person's dense head.
@@ -43,24 +44,28 @@ def dense_keys(
         dense: of the model.
         displacement: (W, 3) metres, object axes of the person's rest head.
         identity: (<= I,) standard deviations.
-        step: called ``steps(dense.model)`` times.
+        identity_sliders: modes of identity by which the person may be changed, the first ones.
+        step: called ``steps(dense.model, identity_sliders)`` times.
     """
     model = dense.model
     identity = np.zeros(0) if identity is None else np.asarray(identity, np.float64)
     poser, carried = Poser(dense, identity), dense.carried(displacement, identity)
     expressions, modes = _expressions(poser, carried, step)
+    people, people_modes = _identities(poser, carried, identity_sliders, step)
     weights = dense_weights(dense)
     correctives, places = _correctives(poser, carried, weights, poser.rest + displacement, step)
     return DenseKeys(
         model.name, model.hash, identity, (poser.rest + displacement).astype(np.float32), dense.faces, dense.uv,
         dense.layout_hash, weights.astype(np.float32), model.joint_names, expressions, modes, correctives, places,
+        people, people_modes,
         dense.regions,
     )  # fmt: skip
 
 
-def steps(model: FlameModel) -> int:
+def steps(model: FlameModel, identity_sliders: int = 0) -> int:
     """How often ``dense_keys`` calls ``step``."""
-    return model.expression.shape[2] + TURNS * len(_mended(model))
+    turns = sum(len(_turns(model.joint_names[joint], len(places))) for joint, places in _mended(model).items())
+    return model.expression.shape[2] + turns + min(identity_sliders, model.identity.shape[2])
 
 
 def dense_weights(dense: DenseHead) -> np.ndarray:
@@ -101,6 +106,19 @@ def _expressions(poser: Poser, carried: Carried, step: Callable[[], None]) -> tu
     return _stacked(keys, len(poser.rest)), np.array(modes, np.int32)
 
 
+def _identities(poser: Poser, carried: Carried, count: int, step: Callable[[], None]) -> tuple[np.ndarray, np.ndarray]:
+    """(I', W, 3) float16 metres a unit that one of the first modes is changed by, and the numbers of the modes."""
+    keys, modes = [], []
+    for k, mode in enumerate(z_up(poser.model.identity[:, :, :count].transpose(2, 0, 1))):
+        moved = poser.dense.subdivision.dense(mode.astype(np.float64))
+        key = _tidied((carried.on(poser.rest + moved) - carried.on(poser.rest - moved)) / 2, 1.0)
+        if key is not None:
+            keys.append(key)
+            modes.append(k)
+        step()
+    return _stacked(keys, len(poser.rest)), np.array(modes, np.int32)
+
+
 def _correctives(
     poser: Poser, carried: Carried, weights: np.ndarray, basis: np.ndarray, step: Callable[[], None]
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -111,8 +129,9 @@ def _correctives(
     """
     model, keys, found = poser.model, [], []
     for joint, places in _mended(model).items():
-        features, moments = np.empty((TURNS, len(places))), np.zeros((len(places), *basis.shape))
-        for i, turn in enumerate(_turns(model.joint_names[joint])):
+        turns = _turns(model.joint_names[joint], len(places))
+        features, moments = np.empty((len(turns), len(places))), np.zeros((len(places), *basis.shape))
+        for i, turn in enumerate(turns):
             pose = np.zeros((len(model.parents), 3))
             pose[joint] = turn
             features[i] = bends(pose)[joint].ravel()[places]
@@ -148,12 +167,12 @@ def _mended(model: FlameModel) -> dict[int, list[int]]:
     return {joint: places for joint, places in wanted.items() if places}
 
 
-def _turns(joint: str) -> np.ndarray:
-    """(TURNS, 3) radians: about the first axis alone, then about all."""
-    ranges = np.radians(RANGES.get(joint, OTHER))
+def _turns(joint: str, keys: int) -> np.ndarray:
+    """(T, 3) radians: about the first axis alone, then about all; fewer where there are fewer keys to find."""
+    ranges, count = np.radians(RANGES.get(joint, OTHER)), TURNS if keys == 9 else TURNS // 3
     low = np.array([0.0 if joint in OPENS else -1.0, -1.0, -1.0])
-    turns = np.random.default_rng(0).uniform(low, 1.0, (TURNS, 3)) * ranges
-    alone = np.linspace(low[0], 1.0, TURNS // 3 + 1)[-(TURNS // 3) :]
+    turns = np.random.default_rng(0).uniform(low, 1.0, (count, 3)) * ranges
+    alone = np.linspace(low[0], 1.0, count // 3 + 1)[-(count // 3) :]
     turns[: len(alone)] = np.outer(alone, [ranges[0], 0, 0])
     return turns
 

@@ -15,7 +15,7 @@ FORMAT, VERSION = "maquette-dense-keys", 1
 LARGEST_BYTES = 4_000_000_000
 _ARRAYS = (
     "basis", "faces", "uv", "weights", "identity", "expression_keys", "expression_places", "corrective_keys",
-    "corrective_places",
+    "corrective_places", "identity_keys", "identity_places",
 )  # fmt: skip
 _REGION = "region "
 
@@ -37,6 +37,8 @@ class DenseKeys:
             ``expression_places`` (K,) int32; modes that move nothing are not among them.
         corrective_keys: (C, W, 3) float16 metres a unit of R - 1 of a joint's turn, in the model's own frame; which
             joint, row and column is in ``corrective_places`` (C, 3) int32.
+        identity_keys: (I', W, 3) float16 metres a unit by which the identity modes whose numbers are
+            ``identity_places`` (I',) int32 are changed from the person's.
         regions: name → (R,) int32 vertices.
     """
 
@@ -53,12 +55,14 @@ class DenseKeys:
     expression_places: np.ndarray
     corrective_keys: np.ndarray
     corrective_places: np.ndarray
+    identity_keys: np.ndarray
+    identity_places: np.ndarray
     regions: dict[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def count(self) -> int:
         """How many keys there are besides the basis."""
-        return len(self.expression_keys) + len(self.corrective_keys)
+        return len(self.expression_keys) + len(self.corrective_keys) + len(self.identity_keys)
 
 
 def write_dense_keys(path: Path, keys: DenseKeys) -> None:
@@ -102,10 +106,12 @@ def read_dense_keys(path: Path) -> DenseKeys:
 def _check(keys: DenseKeys, name: str) -> None:
     points, triangles, joints = len(keys.basis), len(keys.faces), len(keys.joints)
     expressions, correctives = len(keys.expression_places), len(keys.corrective_places)
+    people = len(keys.identity_places)
     shapes = {
         "basis": (points, 3), "faces": (triangles, 3), "uv": (triangles, 3, 2),
         "weights": (points, joints), "expression_keys": (expressions, points, 3), "expression_places": (expressions,),
         "corrective_keys": (correctives, points, 3), "corrective_places": (correctives, 3),
+        "identity_keys": (people, points, 3), "identity_places": (people,),
     }  # fmt: skip
     for part, shape in shapes.items():
         array = getattr(keys, part)

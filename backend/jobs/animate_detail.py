@@ -43,7 +43,7 @@ def run(request: AnimateDetail, reporter: Reporter) -> dict:
     displacement = given_displacement(request.detail, dense, identity)
     reporter.step()
     if request.mode == "live":
-        result = _live(dense, displacement, identity, reporter)
+        result = _live(dense, displacement, identity, request.identity_sliders, reporter)
     else:
         if motion is None:
             raise CoefficientError("Choose a motion to lay the detail on (--motion), or mode live, which needs none.")
@@ -52,9 +52,9 @@ def run(request: AnimateDetail, reporter: Reporter) -> dict:
     return result | {"seconds": round(time.monotonic() - began, 2)}
 
 
-def _live(dense: DenseHead, displacement: np.ndarray, identity: np.ndarray, reporter: Reporter) -> dict:
-    reporter.stage("Computing dense keys", steps(dense.model))
-    keys = dense_keys(dense, displacement, identity, reporter.step)
+def _live(dense: DenseHead, displacement: np.ndarray, identity: np.ndarray, sliders: int, reporter: Reporter) -> dict:
+    reporter.stage("Computing dense keys", steps(dense.model, sliders))
+    keys = dense_keys(dense, displacement, identity, sliders, reporter.step)
     reporter.stage("Comparing with the exact way", CHECKED)
     off = live_from_exact(dense, keys, displacement, CHECKED, step=reporter.step)
     reporter.stage("Writing")
@@ -63,6 +63,7 @@ def _live(dense: DenseHead, displacement: np.ndarray, identity: np.ndarray, repo
     report = {
         "model": keys.model, "model_hash": keys.model_hash, "vertices": len(keys.basis), "keys": keys.count,
         "expression_keys": moving, "corrective_keys": len(keys.corrective_keys),
+        "identity_keys": len(keys.identity_keys),
         "expressions_left_out": dense.model.expression.shape[2] - moving, "live_from_exact_mm": off,
     }  # fmt: skip
     write_json(reporter.folder / "report.json", report)

@@ -46,6 +46,7 @@ def dense_of(model, seed=0) -> DenseKeys:
         faces.astype(np.int32), rng.uniform(0, 1, (len(faces), 3, 2)).astype(np.float32), "layout",
         dense(model.weights).astype(np.float32), model.joint_names, expressions.astype(np.float16),
         modes.astype(np.int32), correctives.astype(np.float16), places.astype(np.int32),
+        z_up(dense(model.identity).transpose(2, 0, 1)[:4]).astype(np.float16), np.arange(4, dtype=np.int32),
         {"scalp": np.arange(7, dtype=np.int32)},
     )  # fmt: skip
 
@@ -112,6 +113,15 @@ def test_sliders_and_bones_move_the_dense_head(scene):
         np.testing.assert_allclose(evaluated(thing), wanted, atol=CLOSE)
 
 
+def test_the_person_can_be_changed(scene):
+    thing = scene.dense.add_live_head(bpy.context, scene.rig, scene.file)
+    scene.rig.key("identity 2").value += 0.7
+    scene.rig.key("identity 4").value -= 1.2
+    bpy.context.view_layer.update()
+    keys = scene.keys.identity_keys.astype(np.float64)
+    np.testing.assert_allclose(evaluated(thing), scene.keys.basis + 0.7 * keys[1] - 1.2 * keys[3], atol=CLOSE)
+
+
 def test_it_looks_like_the_plain_head_and_is_the_same_rig(scene):
     plain = scene.rig.mesh
     layer = plain.data.uv_layers.new(name="Own")
@@ -139,7 +149,7 @@ def test_it_plays_from_a_file_where_scripts_are_not_trusted(scene, tmp_path):
     thing = scene.dense.add_live_head(bpy.context, scene.rig, scene.file, "Anna")
     for curve in thing.data.shape_keys.animation_data.drivers:
         assert curve.is_valid and curve.driver.is_valid and curve.driver.is_simple_expression
-    assert len(thing.data.shape_keys.animation_data.drivers) == scene.keys.count == 11 + 18
+    assert len(thing.data.shape_keys.animation_data.drivers) == scene.keys.count == 11 + 18 + 4
     expression, pose, _ = random_state(3)
     for frame, size in ((1, 0.0), (11, 1.0)):
         show(scene, size * expression, size * pose)
@@ -181,7 +191,7 @@ def test_a_head_with_fewer_sliders_has_fewer_keys(scene, tmp_path):
     expression[5:] = 0
     show(scene, expression, pose)
     np.testing.assert_allclose(evaluated(thing), expected(scene.model, scene.keys, expression, pose), atol=CLOSE)
-    assert len(thing.data.shape_keys.key_blocks) == 1 + 4 + 18
+    assert len(thing.data.shape_keys.key_blocks) == 1 + 4 + 18 + 4
 
 
 def test_another_person_and_another_model_are_told(scene, tmp_path):

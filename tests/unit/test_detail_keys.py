@@ -59,14 +59,14 @@ def keys(dense, displacement):
     called = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("backend.detail.keys.TURNS", 15)
-        keys = dense_keys(dense, displacement, IDENTITY, lambda: called.append(1))
-        assert len(called) == steps(dense.model)
+        keys = dense_keys(dense, displacement, IDENTITY, 4, lambda: called.append(1))
+        assert len(called) == steps(dense.model, 4)
     return keys
 
 
 def test_keys_are_few_and_the_skin_is_one(keys):
     assert keys.expression_places.tolist() == [0, 1, 2, 3, 4], "the mode that moves nothing has no key"
-    assert len(keys.corrective_keys) == 9 + 9 + 2, "neck, jaw, and how the lids follow each eye"
+    assert len(keys.corrective_keys) == 9 + 9 + 1 + 1, "neck, jaw, and how the lids follow each eye"
     assert keys.weights.min() >= 0
     np.testing.assert_allclose(keys.weights.sum(axis=1), 1, atol=1e-6)
 
@@ -109,6 +109,14 @@ def test_without_displacement_keys_are_the_models(dense, monkeypatch):
     own = z_up(dense.subdivision.dense(dense.model.expression).transpose(2, 0, 1)[:5])
     np.testing.assert_allclose(keys.expression_keys, own, atol=1e-5)
     assert live_from_exact(dense, keys, np.zeros((dense.vertex_count, 3)), 4)["max"] < 0.3
+
+
+def test_the_person_can_be_changed_a_little(dense, keys, displacement):
+    assert keys.identity_places.tolist() == [0, 1, 2, 3]
+    changed = np.append(IDENTITY, 0) + [0.8, 0, -0.5, 1.0]
+    exact = dense.carried(displacement, IDENTITY).on(dense.rest(changed))
+    live = keys.basis + np.tensordot([0.8, 0, -0.5, 1.0], keys.identity_keys.astype(np.float64), axes=1)
+    assert np.linalg.norm(live - exact, axis=1).mean() < 0.1e-3
 
 
 def test_turning_the_whole_head_is_exact(dense, keys, displacement):
