@@ -8,6 +8,7 @@ import numpy as np
 
 from ..backend.errors import HeadError
 from ..backend.formats.layout import BUILT_IN_LAYOUT, Layout, read_layout, topology_hash
+from . import detail_rig
 from .flame_rig import Rig, rig_of
 
 KEPT = "maquette_layout"
@@ -100,6 +101,11 @@ def keep_beside(image: bpy.types.Image, path: Path) -> None:
     """Keep the layout that lies beside a map's file, if one does, with the map."""
     if beside(path).is_file():
         keep_with_map(image, beside(path))
+
+
+def has_own_uvs(dense: bpy.types.Object) -> bool:
+    """Whether a dense head has UVs that are not of ours."""
+    return any(layer.name not in (detail_rig.UV_LAYER, UV_LAYER) for layer in dense.data.uv_layers)
 
 
 def has_layout(thing: bpy.types.ID) -> bool:

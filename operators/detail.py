@@ -2,7 +2,7 @@
 
 import bpy
 
-from ..addon import detail_heads, detail_inputs, detail_maps, fitting, job_inputs, jobs
+from ..addon import detail_heads, detail_inputs, detail_layouts, detail_maps, fitting, job_inputs, jobs
 from ..addon.detail_meshes import detail_of
 from ..addon.landmark_guide import NEEDED
 from ..addon.landmarks import landmarks_on, scan_of
@@ -97,6 +97,8 @@ class MAQUETTE_OT_bake_detail(AsksForDetail, bpy.types.Operator):
         detail = detail_of(thing)
         if detail is None:
             raise HeadError(f"'{thing.name}' has lost what it knew of its head; register or apply it again.")
+        if settings.layout == "standard" and not detail_layouts.has_own_uvs(thing):
+            raise HeadError(f"{detail.coefficients.model} has no UVs of its own; choose another layout.")
         with job_inputs.prepared(BakeDetail.kind) as (job_id, folder):
             mesh, coefficients = detail_inputs.write_sculpted(detail, folder)
             layout = settings.layout

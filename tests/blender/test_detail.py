@@ -216,6 +216,11 @@ def test_a_sculpted_head_is_baked_whatever_became_of_its_transforms(registered, 
 
 def test_meshes_that_are_no_longer_the_heads_are_told(registered, submitted):  # noqa: F811
     _, detail, _ = registered
+    bpy.context.scene.maquette.detail.layout = "standard"
+    assert "has no UVs of its own" in error_of(bpy.ops.maquette.bake_detail)
+    bpy.context.scene.maquette.detail.layout = "marked"
+    assert "mark one" in error_of(bpy.ops.maquette.bake_detail)
+    bpy.context.scene.maquette.detail.layout = "custom"
     modifier = detail.modifiers.new("Subdivision", "SUBSURF")
     assert "modifiers that add vertices" in error_of(bpy.ops.maquette.bake_detail)
     detail.modifiers.remove(modifier)
