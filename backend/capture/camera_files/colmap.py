@@ -22,6 +22,7 @@ from .solved import (
     in_pixels,
     number,
     pose_from_opencv,
+    short,
     size_of,
     text_of,
     whole,
@@ -85,7 +86,7 @@ def read_colmap(path: Path) -> SolvedCameras:
     check_count(len(images), f"images{ending}", "pictures")
     cameras = []
     for name, quaternion, translation, camera_id in images:
-        where = f"images{ending}: {name}"
+        where = f"images{ending}: {short(name)}"
         if camera_id not in lenses:
             raise CameraFileError(f"{where} is taken with camera {camera_id}, which cameras{ending} does not have.")
         lens, size = lenses[camera_id]
@@ -104,7 +105,7 @@ def _lens(model: str, values: list[float], size: tuple[int, int], where: str):
     try:
         if model not in PARAMETERS:
             raise CameraFileError(
-                f"{where}: the camera model {model} is not read; undistort the pictures in COLMAP"
+                f"{where}: the camera model {short(model)} is not read; undistort the pictures in COLMAP"
                 " (image_undistorter), and import the undistorted model."
             )
         if len(values) != len(PARAMETERS[model]):
@@ -125,7 +126,7 @@ def _lens(model: str, values: list[float], size: tuple[int, int], where: str):
 
 def _rotation(quaternion: np.ndarray, where: str) -> np.ndarray:
     """(3, 3) world-to-camera from (w, x, y, z). Raises CameraFileError where the length is far from 1."""
-    length = np.linalg.norm(np.clip(quaternion, -1e9, 1e9))
+    length = np.linalg.norm(quaternion)
     if not abs(length - 1) < 1e-2:
         raise CameraFileError(
             f"{where}: its rotation is a quaternion of length {length:.3g} instead of 1; export the model again."
@@ -146,7 +147,7 @@ def _lenses_of_text(path: Path) -> dict[int, tuple]:
         words = line.split()
         if not words or words[0].startswith("#"):
             continue
-        where = f"{path.name}: camera {words[0]}"
+        where = f"{path.name}: camera {short(words[0])}"
         if len(words) < 5:
             raise CameraFileError(f"{where} ends too early; the file is cut off, so export the model again.")
         size = size_of(words[2], words[3], where)
@@ -169,7 +170,7 @@ def _images_of_text(path: Path) -> list[tuple]:
         words = line.split(maxsplit=9)
         if not words:
             continue
-        where = f"{path.name}: picture {words[0]}"
+        where = f"{path.name}: picture {short(words[0])}"
         if len(words) < 10:
             raise CameraFileError(f"{where} ends too early; the file is cut off, so export the model again.")
         values = np.array([number(word, "its pose", where) for word in words[1:8]])
@@ -242,7 +243,7 @@ def _images_of_bytes(path: Path) -> list[tuple]:
     for _ in range(count):
         image_id, *pose, camera_id = file.take("I7dI")
         name = file.text()
-        where = f"{path.name}: picture {name or image_id}"
+        where = f"{path.name}: picture {short(name) or image_id}"
         values = np.array([number(value, "its pose", where) for value in pose])
         images.append((name, values[:4], values[4:], camera_id))
         (points,) = file.take("Q")

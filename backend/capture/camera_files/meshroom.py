@@ -22,6 +22,7 @@ from .solved import (
     left_out,
     number,
     numbers,
+    short,
     size_of,
 )
 
@@ -45,16 +46,18 @@ def read_meshroom(path: Path) -> SolvedCameras:
     for view in views:
         name = view.get("path")
         if not isinstance(name, str) or not name:
-            raise CameraFileError(f"{path.name}: view {view.get('viewId')} names no picture.")
-        where = f"{path.name}: {name.replace(chr(92), '/').rpartition('/')[2]}"
+            raise CameraFileError(f"{path.name}: view {short(str(view.get('viewId')))} names no picture.")
+        where = f"{path.name}: {short(name.replace(chr(92), '/').rpartition('/')[2])}"
         intrinsic, pose = str(view.get("intrinsicId")), poses.get(str(view.get("poseId", view.get("viewId"))))
         if pose is None:
             unsolved += 1
             continue
         if intrinsic not in intrinsics:
-            raise CameraFileError(f"{where} has the lens {intrinsic}, which the file does not have; export it again.")
+            raise CameraFileError(
+                f"{where} has the lens {short(intrinsic)}, which the file does not have; export it again."
+            )
         if intrinsic not in lenses:
-            lenses[intrinsic] = _lens(intrinsics[intrinsic], version, f"{path.name}: lens {intrinsic}")
+            lenses[intrinsic] = _lens(intrinsics[intrinsic], version, f"{path.name}: lens {short(intrinsic)}")
         lens, size = lenses[intrinsic]
         matrix = _world_to_camera(pose, where)
         if "rigId" in view and str(view.get("isPoseIndependant", "true")).lower() in ("false", "0"):
@@ -105,7 +108,7 @@ def _lens(entry: dict, version: tuple, where: str) -> tuple[Lens, tuple[int, int
     if (version >= (1, 2, 8) and kind != "pinhole") or distortion not in TYPES.values() or straightened != "none":
         shown = straightened if straightened != "none" else distortion if kind == "pinhole" else kind
         raise CameraFileError(
-            f"{where}: the camera type {shown} is not read; solve it as radial3 or brown, or export undistorted"
+            f"{where}: the camera type {short(shown)} is not read; solve it as radial3 or brown, or export undistorted"
             " pictures (ExportImages)."
         )
     offset = numbers(entry.get("principalPoint"), 2, "principalPoint", where)

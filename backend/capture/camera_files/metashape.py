@@ -24,6 +24,7 @@ from .solved import (
     number,
     numbers,
     pose_from_opencv,
+    short,
     size_of,
 )
 
@@ -62,12 +63,14 @@ def read_metashape(path: Path) -> SolvedCameras:
     lenses, cameras = {}, []
     for camera in solved:
         label = camera.get("label") or f"camera {camera.get('id')}"
-        where = f"{path.name}: {label}"
+        where = f"{path.name}: {short(label)}"
         sensor = sensors.get(camera.get("sensor_id"))
         if sensor is None:
-            raise CameraFileError(f"{where} has sensor {camera.get('sensor_id')}, which the file does not have.")
+            raise CameraFileError(
+                f"{where} has sensor {short(str(camera.get('sensor_id')))}, which the file does not have."
+            )
         if sensor not in lenses:
-            lenses[sensor] = _lens(sensor, f"{path.name}: sensor {sensor.get('label') or sensor.get('id')}")
+            lenses[sensor] = _lens(sensor, f"{path.name}: sensor {short(sensor.get('label') or str(sensor.get('id')))}")
         lens, size = lenses[sensor]
         local = numbers(camera.findtext("transform"), 16, "its transform", where).reshape(4, 4)
         centre = scale * rotation @ local[:3, 3] + shift
@@ -140,8 +143,8 @@ def _world(chunk: ET.Element, component: str | None, path: Path) -> tuple[np.nda
 def _lens(sensor: ET.Element, where: str) -> tuple[Lens, tuple[int, int]]:
     if (kind := sensor.get("type", "frame")) != "frame":
         raise CameraFileError(
-            f"{where}: a sensor of the type {kind} is not read; undistort the pictures in Metashape (Tools > Export >"
-            " Undistort Photos), and export those."
+            f"{where}: a sensor of the type {short(kind)} is not read; undistort the pictures in Metashape (Tools >"
+            " Export > Undistort Photos), and export those."
         )
     every = sensor.findall("calibration")
     calibration = next((c for c in every if c.get("class") == "adjusted"), every[0] if every else None)

@@ -13,7 +13,7 @@ import numpy as np
 
 from ...errors import CameraFileError
 from .lens import brown_conrady, reduced
-from .solved import Lens, SolvedCamera, SolvedCameras, check_count, checked_pose, number, text_of
+from .solved import Lens, SolvedCamera, SolvedCameras, check_count, checked_pose, number, short, text_of
 
 COLUMNS = {
     "name": ("name",),
@@ -55,7 +55,7 @@ def read_realitycapture(path: Path) -> SolvedCameras:
     check_count(len(rows) - head - 1, path.name)
     cameras, only_first = [], False
     for count, row in enumerate(rows[head + 1 :], head + 2):
-        where = f"{path.name}: {row[places['name']].strip() if len(row) > places['name'] else f'line {count}'}"
+        where = f"{path.name}: {short(row[places['name']].strip()) if len(row) > places['name'] else f'line {count}'}"
         if len(row) < len(names):
             raise CameraFileError(
                 f"{where} has {len(row)} of {len(names)} columns; the file is cut off, so export the cameras again."

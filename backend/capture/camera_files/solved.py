@@ -16,6 +16,7 @@ LARGEST_FILE = 512 * 2**20
 LARGEST_SIDE = 65_536
 OPENGL_FROM_OPENCV = np.diag([1.0, -1.0, -1.0, 1.0])
 """Turns a camera's axes about its own x: right of a camera-to-world matrix."""
+LARGEST_NUMBER = 1e12
 _LARGEST_PLACE = 1e9
 _FOCAL_LENGTHS = (0.1, 300.0)
 """Of any lens that a pinhole camera with distortion describes, in the longer side of its picture."""
@@ -103,12 +104,17 @@ def number(value, what: str, where: str) -> float:
         if isinstance(value, bool) or value is None:
             raise ValueError(value)
         found = float(value)
-    except (TypeError, ValueError):
-        said = "nothing" if value is None else repr(value if len(str(value)) < 40 else f"{str(value)[:36]}...")
+    except (TypeError, ValueError, OverflowError):
+        said = "nothing" if value is None else repr(value if len(str(value)) < 40 else short(str(value)))
         raise CameraFileError(f"{where}: {what} must be a number, not {said}; export the cameras again.") from None
-    if not math.isfinite(found):
+    if not abs(found) < LARGEST_NUMBER:
         raise CameraFileError(f"{where}: {what} is {found}, which no camera has; export the cameras again.")
     return found
+
+
+def short(text: str) -> str:
+    """A name from outside, in a length that fits a sentence."""
+    return text if len(text) <= 64 else f"{text[:30]}...{text[-30:]}"
 
 
 def numbers(values, count: int, what: str, where: str) -> np.ndarray:
@@ -132,8 +138,8 @@ def whole(value, what: str, where: str, lowest: int = 0) -> int:
             found = number(value, what, where)
     else:
         found = number(value, what, where)
-    if found % 1 or found < lowest:
-        raise CameraFileError(f"{where}: {what} cannot be {value}; export the cameras again.")
+    if not lowest <= found < LARGEST_NUMBER or found % 1:
+        raise CameraFileError(f"{where}: {what} cannot be {short(str(value))}; export the cameras again.")
     return int(found)
 
 

@@ -22,6 +22,7 @@ from .solved import (
     json_of,
     number,
     numbers,
+    short,
     size_of,
 )
 
@@ -44,7 +45,7 @@ def read_transforms(path: Path) -> SolvedCameras:
         name = frame.get("file_path")
         if not isinstance(name, str) or not name.strip():
             raise CameraFileError(f"{path.name}: frame {place} names no picture (file_path).")
-        cameras.append(_camera(name.strip(), frame, values, f"{path.name}: {name.strip()}"))
+        cameras.append(_camera(name.strip(), frame, values, f"{path.name}: {short(name.strip())}"))
     if "applied_transform" in values:
         turned = numbers(values["applied_transform"], 12, "applied_transform", path.name).reshape(3, 4)
         checked_pose(np.vstack([turned, [0, 0, 0, 1]]), f"{path.name}: applied_transform")
@@ -71,7 +72,7 @@ def _camera(name: str, frame: dict, shared: dict, where: str) -> SolvedCamera:
     model = frame.get("camera_model", shared.get("camera_model", "OPENCV"))
     if model not in MODELS:
         raise CameraFileError(
-            f"{where}: the camera model {model} is not read; undistort the pictures to PINHOLE or OPENCV."
+            f"{where}: the camera model {short(str(model))} is not read; undistort the pictures to PINHOLE or OPENCV."
         )
     for key in _OTHERWISE:
         if frame.get(key, shared.get(key)):
