@@ -120,7 +120,7 @@ WRONG = [
     ("colmap text", "sparse/0/images.txt", in_text("\n7 ", "\n7 x"), "must be a number, not 'x"),
     ("colmap text", "sparse/0/images.txt", in_text("images: 6", "images: 7"), "7 images, but lists 6"),
     ("colmap binary", "sparse/0/cameras.bin", in_bytes(0, "Q", 2**60), "cut off, or its counts"),
-    ("colmap binary", "sparse/0/cameras.bin", in_bytes(16, "Q", 2**40), "1099511627776 by 64"),
+    ("colmap binary", "sparse/0/cameras.bin", in_bytes(16, "Q", 2**30), "1073741824 by 64"),
     ("colmap binary", "sparse/0/cameras.bin", in_bytes(32, "d", NAN), "a parameter is nan"),
     ("colmap binary", "sparse/0/cameras.bin", in_bytes(12, "i", -5), "number -5 is not read"),
     ("colmap binary", "sparse/0/images.bin", in_bytes(0, "Q", 2**62), "at most 10,000"),
