@@ -51,10 +51,13 @@ def write_sculpted(detail: SceneDetail, folder: Path) -> tuple[Path, Path]:
     return folder / "sculpted.npz", folder / "coefficients.npz"
 
 
-def write_map(image: bpy.types.Image, folder: Path, name: str = "map") -> Path:
-    """A map as it is now, painted on or not. Raises HeadError."""
+def write_map(image: bpy.types.Image, folder: Path) -> Path:
+    """A map as it is now, painted on or not, under its own name, which sentences of the job will use. Raises
+    HeadError."""
     kept = detail_maps.facts_of(image).get("stored_range") is None
-    path = folder / f"{name}{'.exr' if kept else '.png'}"
+    name = bpy.path.clean_name(image.name, replace=" ").strip() or "map"
+    while (path := folder / f"{name}{'.exr' if kept else '.png'}").exists():
+        name += "-"
     detail_maps.save_map(image, path)
     return path
 

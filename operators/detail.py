@@ -176,8 +176,8 @@ class MAQUETTE_OT_transfer_detail(AsksForDetail, bpy.types.Operator):
         with job_inputs.prepared(TransferDetail.kind) as (job_id, folder):
             layout = detail_inputs.write_layout_of(detail.face_map, folder)
             request = TransferDetail(
-                hair=detail_inputs.write_map(detail.hair_map, folder, "hair"),
-                face=detail_inputs.write_map(detail.face_map, folder, "face"),
+                hair=detail_inputs.write_map(detail.hair_map, folder),
+                face=detail_inputs.write_map(detail.face_map, folder),
                 model=detail_inputs.model_of(rig),
                 coefficients=detail_inputs.write_head(context, rig, folder),
                 size=int(detail.size),
