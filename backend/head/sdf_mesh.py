@@ -6,12 +6,13 @@ import numpy as np
 from skimage import measure
 
 from ..errors import FieldError
-from ..fit.surfaces import normals_and_areas
 from ..formats.sdf_grid import SdfGrid
 from ..geometry.apart import run_apart
 from ..geometry.manifold import Hole, holes, is_watertight, largest_piece, two_manifold
+from ..geometry.remesh import decimated, unwrapped
 from ..protocol import Reporter
 from .sdf_field import Field, GridField, Sampled, check_surface, sample_near_surface
+from .surface import normals
 
 SIDES = ("right", "left", "front", "back", "bottom", "top")
 """Of the field's box, by axis, from below and above: X runs from the person's right to the left, -Y is the front."""
@@ -88,7 +89,7 @@ def mesh_of(sampled: Sampled, reporter: Reporter, *, faces: int = 0, uv: bool = 
         uv: unwrap it.
         close: cap the surface where it leaves the field's box, as a neck does; else it stays open there.
     """
-    reporter.stage("Extracting the surface", 3)
+    reporter.stage("Extracting the surface", 2)
     values, spacing = sampled.values, sampled.spacing
     sides = _sides_left(values)
     if close:
@@ -99,16 +100,15 @@ def mesh_of(sampled: Sampled, reporter: Reporter, *, faces: int = 0, uv: bool = 
     whole = len(triangles)
     vertices, triangles, pieces = largest_piece(vertices, triangles)
     reporter.step()
-    vertices, triangles = two_manifold(vertices, triangles)
-    reporter.step()
     if faces and len(triangles) > faces:
         reporter.stage(f"Reducing {len(triangles):,} triangles to {faces:,}")
         vertices, triangles = run_apart(decimated, vertices, triangles, faces, reporter=reporter)
+    else:
+        vertices, triangles = two_manifold(vertices, triangles)
     corners = None
     if uv:
         reporter.stage("Unwrapping")
         corners = run_apart(unwrapped, vertices, triangles, reporter=reporter)
-    normals, _ = normals_and_areas(vertices.astype(np.float64), triangles)
     found = holes(vertices, triangles)
     report = {
         "spacing_mm": round(1000 * spacing, 5),
@@ -123,37 +123,7 @@ def mesh_of(sampled: Sampled, reporter: Reporter, *, faces: int = 0, uv: bool = 
         "open_sides": [] if close else [SIDES[k] for k in sides],
         "holes": _told(found),
     }
-    return BakedMesh(vertices, triangles.astype(np.int32), normals.astype(np.float32), corners, {}, report)
-
-
-def decimated(vertices: np.ndarray, faces: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """A mesh (V, 3), (F, 3) reduced to about ``count`` triangles by quadric errors (Garland and Heckbert, 1997), in one
-    piece, and closed where it was closed."""
-    import fast_simplification
-
-    # Its numbers are tuned to meshes of about this size; a head in metres is small.
-    middle, size = vertices.mean(axis=0), float(np.ptp(vertices, axis=0).max())
-    points, triangles = fast_simplification.simplify(
-        ((vertices - middle) / size).astype(np.float32), faces.astype(np.int32), target_count=count
-    )
-    points, triangles = two_manifold(points * size + middle, triangles.astype(np.int64))
-    points, triangles, _ = largest_piece(points, triangles)
-    return points.astype(np.float32), triangles
-
-
-def unwrapped(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    """UVs (F, 3, 2) float32 in the unit square of a mesh's corners, by xatlas."""
-    import xatlas
-
-    atlas = xatlas.Atlas()
-    atlas.add_mesh(np.ascontiguousarray(vertices, np.float32), np.ascontiguousarray(faces, np.uint32))
-    charts, packing = xatlas.ChartOptions(), xatlas.PackOptions()
-    charts.max_iterations = 1
-    charts.max_cost = 8.0  # fewer, larger charts than by default
-    packing.resolution, packing.padding, packing.bilinear = 2048, 4, True
-    atlas.generate(charts, packing)
-    _, corners, uv = atlas[0]
-    return uv[corners].astype(np.float32)
+    return BakedMesh(vertices, triangles.astype(np.int32), normals(vertices, triangles), corners, {}, report)
 
 
 def _sides_left(values: np.ndarray) -> list[int]:
