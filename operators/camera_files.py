@@ -1,4 +1,5 @@
-"""Import Cameras: what another program solved, with its pictures, as a capture in the scene."""
+"""Import Cameras: what another program solved, with its pictures, as a capture in the scene; and a capture of the
+cameras that stand there already."""
 
 from pathlib import Path
 
@@ -6,11 +7,12 @@ import bpy
 from bpy_extras.io_utils import ImportHelper
 
 from ..addon import jobs
+from ..addon.scene_cameras import cameras_with_pictures, capture_scene
 from ..addon.settings import property_of
 from ..backend.contract import UNITS, ImportCameras
 from ..backend.errors import MaquetteError
 from ..backend.formats.camera_places import new_capture_of
-from .capture import bring_in
+from .capture import bring_in, open_and_report
 
 FILES = "*.json;*.xml;*.csv;*.sfm;*.npz;cameras.bin;cameras.txt;images.bin;images.txt"
 
@@ -105,10 +107,55 @@ class MAQUETTE_OT_import_cameras(bpy.types.Operator, ImportHelper):
         return {"FINISHED"}
 
 
+class MAQUETTE_OT_capture_scene_cameras(bpy.types.Operator):
+    bl_idname = "maquette.capture_scene_cameras"
+    bl_label = "Capture from Scene's Cameras"
+    bl_description = (
+        "Make a capture of the cameras that stand in the scene already, each with the background image behind it. "
+        "Choose a folder for it"
+    )
+    bl_options = {"REGISTER", "UNDO"}
+
+    directory: bpy.props.StringProperty(name="Folder", subtype="DIR_PATH", options={"SKIP_SAVE"})
+    filter_folder: bpy.props.BoolProperty(default=True, options={"HIDDEN"})
+
+    @classmethod
+    def poll(cls, context):
+        if not MAQUETTE_OT_import_cameras.poll.__func__(cls, context):
+            return False
+        if not cameras_with_pictures(context.scene):
+            cls.poll_message_set("No camera of the scene has a background image")
+            return False
+        return True
+
+    def invoke(self, context, event):
+        context.window_manager.fileselect_add(self)
+        return {"RUNNING_MODAL"}
+
+    def execute(self, context):
+        if not self.directory:
+            self.report({"ERROR"}, "Choose a folder for the capture.")
+            return {"CANCELLED"}
+        folder, windows = Path(bpy.path.abspath(self.directory)), context.window_manager
+        windows.progress_begin(0, 100)
+        try:
+            left_out = capture_scene(context, folder, lambda done, total: windows.progress_update(100 * done / total))
+        except MaquetteError as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        finally:
+            windows.progress_end()
+        done = open_and_report(self, context, folder)
+        if left_out:
+            more = f" ({len(left_out)} such)" if len(left_out) > 1 else ""
+            self.report({"WARNING"}, left_out[0] + more)
+        return done
+
+
 @jobs.on_result(ImportCameras.kind)
 def imported(job, result: dict) -> None:
     """The cameras come into the scene as by Open Capture."""
     bring_in(bpy.context, Path(result["capture"]))
 
 
-classes = (MAQUETTE_OT_import_cameras,)
+classes = (MAQUETTE_OT_import_cameras, MAQUETTE_OT_capture_scene_cameras)

@@ -38,7 +38,9 @@ class MAQUETTE_PT_hair_capture(_Step, bpy.types.Panel):
         column.prop(context.scene.maquette, "capture")
         opening = column.column(align=True)
         opening.operator("maquette.open_capture", icon="FILE_FOLDER")
-        opening.operator("maquette.import_cameras", icon="IMPORT")
+        row = opening.row(align=True)
+        row.operator("maquette.import_cameras", icon="IMPORT")
+        row.operator("maquette.capture_scene_cameras", text="", icon="SCENE_DATA")
         opening.operator("maquette.sample_capture", icon="OUTLINER_OB_CAMERA")
         row = column.row(align=True)
         row.operator("maquette.look_through", text="", icon="TRIA_LEFT").step = -1

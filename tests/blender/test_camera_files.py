@@ -6,7 +6,8 @@ from pathlib import Path
 import bpy
 import numpy as np
 import pytest
-from mathutils import Matrix
+from bpy_extras.object_utils import world_to_camera_view
+from mathutils import Matrix, Vector
 
 needs_backend = pytest.mark.skipif(
     not os.environ.get("MAQUETTE_BACKEND_PYTHON"), reason="MAQUETTE_BACKEND_PYTHON names no backend"
@@ -96,3 +97,41 @@ def test_what_the_file_browser_asks_is_sent(submitted, tmp_path):
     assert submitted[2].capture == tmp_path / "here"
     with pytest.raises(RuntimeError, match="Choose a file of cameras"):
         bpy.ops.maquette.import_cameras()
+
+
+def camera_with_picture(folder, name, size, place):
+    """A camera of an artist's own, with a background image."""
+    image = bpy.data.images.new(name, *size)
+    image.filepath_raw, image.file_format = str(folder / f"{name}.png"), "PNG"
+    image.save()
+    bpy.data.images.remove(image)
+    thing = bpy.data.objects.new(name, bpy.data.cameras.new(name))
+    bpy.context.scene.collection.objects.link(thing)
+    thing.location, thing.rotation_euler = place, (1.5, 0.1, 0.3)
+    thing.data.lens, thing.data.shift_x = 42.0, 0.03
+    thing.data.background_images.new().image = bpy.data.images.load(str(folder / f"{name}.png"))
+    return thing
+
+
+def test_a_capture_of_the_scenes_own_cameras(maquette, maquette_part, tmp_path):
+    """Cameras that an artist has matched project in the capture as in the scene, at their pictures' size."""
+    scene = bpy.context.scene
+    assert not bpy.ops.maquette.capture_scene_cameras.poll()
+    scene.render.resolution_x, scene.render.resolution_y = 200, 100
+    things = [camera_with_picture(tmp_path, name, (64, 32), (k, -3, 0.5)) for k, name in enumerate(("left", "right"))]
+    camera_with_picture(tmp_path, "wrong", (64, 64), (0, 0, 0))
+    bpy.context.view_layer.update()
+    points = np.random.default_rng(0).uniform(-0.5, 0.5, (20, 3))
+    wanted = [[world_to_camera_view(scene, thing, Vector(point)) for point in points] for thing in things]
+    folder = tmp_path / "mine"
+    assert bpy.ops.maquette.capture_scene_cameras(directory=str(folder)) == {"FINISHED"}
+    capture = maquette_part("backend.formats.capture").read_capture(folder)
+    assert [view.name for view in capture.views] == ["left", "right"] and capture.scale_source == "assumed"
+    for view, seen in zip(capture.views, wanted):
+        assert (view.camera.width, view.camera.height) == (64, 32)
+        expected = np.array([[64 * p.x, 32 * (1 - p.y)] for p in seen])
+        assert np.abs(view.camera.project(points)[0] - expected).max() < 1e-3
+    assert Path(scene.maquette.capture) == folder
+    # Those of a capture are not the scene's own; a second time, the same are taken.
+    assert bpy.ops.maquette.capture_scene_cameras(directory=str(tmp_path / "again")) == {"FINISHED"}
+    assert len(maquette_part("backend.formats.capture").read_capture(tmp_path / "again").views) == 2
