@@ -231,7 +231,8 @@ def _add_identities(thing: bpy.types.Object, rig: Rig, keys: DenseKeys) -> None:
             slider = rig.key(rig.identity[place])
             key = _add_key(thing, slider.name, keys.basis + offsets, HARD_LIMIT)
             source = Source(rig.keys, f'key_blocks["{escaped(slider.name)}"].value')
-            drive(key, "value", f"a-({slider.value:.9f})", {"a": source})
+            # Every digit, so that it is zero and not nearly so: Blender passes over keys whose value is zero.
+            drive(key, "value", f"a-({slider.value:.20f})", {"a": source})
 
 
 def _add_correctives(thing: bpy.types.Object, rig: Rig, keys: DenseKeys) -> None:

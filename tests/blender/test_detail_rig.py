@@ -18,7 +18,7 @@ from tests.unit.flame_reference import posed_head, rotation
 
 CLOSE = 3e-5
 """Metres: shape keys rounded to a micrometre, and skin weights to a 16,384th, on a head of 24 cm."""
-IDENTITY = np.array([1.5, -0.5, 0.8])
+IDENTITY = np.array([1.53, -0.47, 0.8123])
 
 
 def dense_of(model, seed=0) -> DenseKeys:
@@ -115,6 +115,9 @@ def test_sliders_and_bones_move_the_dense_head(scene):
 
 def test_the_person_can_be_changed(scene):
     thing = scene.dense.add_live_head(bpy.context, scene.rig, scene.file)
+    bpy.context.view_layer.update()
+    shown = thing.evaluated_get(bpy.context.evaluated_depsgraph_get()).data.shape_keys.key_blocks
+    assert [key.value for key in shown if key.name.startswith("identity")] == [0.0] * 4, "they would take time"
     scene.rig.key("identity 2").value += 0.7
     scene.rig.key("identity 4").value -= 1.2
     bpy.context.view_layer.update()
