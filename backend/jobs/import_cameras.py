@@ -1,5 +1,6 @@
 """Solved cameras of another program, and their pictures, as a capture."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -72,9 +73,10 @@ def run(request: ImportCameras, reporter: Reporter) -> dict:
             "distorted": sum(bool(view.camera.distortion) for view in views),
             "lens_error_pixels": round(error, 4),
             "scale": "unknown" if unit is None else scale_source,
-            "metres_per_unit": unit,
             "up": up,
+            "pictures": os.path.commonpath([path.absolute().parent for _, path in found]),
         }
+        | ({"metres_per_unit": unit} if unit is not None else {})
         | ({"moved_by": moved} if moved else {})
         | (solved.report or {})
     )

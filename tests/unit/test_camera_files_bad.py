@@ -196,6 +196,15 @@ def test_noise_is_one_sentence_or_cameras(project, kind):
         file.write_bytes(whole)
 
 
+def test_degrees_are_no_positions(project, run):
+    """RealityCapture writes longitudes and latitudes where its project is on the globe."""
+    globe = rigs.Rig(centres=[np.array([13.4, 52.5, 30.0]) + c * [1e-5, 6e-6, 1] for c in rigs.BROWN.centres])
+    code, said = run(rigs.write_realitycapture(project / "rc.csv", globe))
+    assert code == 2 and "longitudes and latitudes" in said.splitlines()[-1]
+    metres = rigs.Rig(centres=[np.array([13.4, 52.5, 30.0]) + c for c in rigs.BROWN.centres])
+    assert run(rigs.write_realitycapture(project / "rc.csv", metres))[0] == 0
+
+
 def test_what_holds_no_cameras_says_what_does(project, run):
     (project / "project.psx").write_text("<document/>")
     (project / "notes.md").write_text("hello")

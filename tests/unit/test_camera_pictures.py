@@ -39,6 +39,7 @@ def test_a_folder_of_pictures_is_looked_through(project, run):
         code, said = run(file, *options)
         assert code == 0 and [view.name for view in read_capture(project / "out").views] == wanted, said
         assert all(name.endswith(".png") for name in names(project))
+        assert json.loads((project / "out" / "result.json").read_text("utf-8"))["pictures"] == str(project / "shoot")
     (project / "elsewhere").mkdir()
     rigs.write_pictures(project / "elsewhere", ("other.png",))
     code, said = run(file, "--images", project / "elsewhere")

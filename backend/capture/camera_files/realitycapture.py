@@ -70,6 +70,7 @@ def read_realitycapture(path: Path) -> SolvedCameras:
         pose[:3, 3] = values["x"], values["y"], values["z"]
         lens = _lens(values, radial, tangential, where)
         cameras.append(SolvedCamera(row[places["name"]].strip(), checked_pose(pose, where), lens))
+    _check_metric(np.array([camera.camera_to_world[:3, 3] for camera in cameras]), path.name)
     notes = ()
     if only_first:
         notes = (
@@ -77,6 +78,18 @@ def read_realitycapture(path: Path) -> SolvedCameras:
             " with Division, choose Brown3 there and align again, or export undistorted pictures.",
         )
     return SolvedCameras("RealityCapture CSV", cameras, (path.parent,), notes=notes)
+
+
+def _check_metric(places: np.ndarray, name: str) -> None:
+    """Positions (N, 3) in degrees of longitude and latitude are told by this: side by side they are nothing beside
+    their heights, and they are away from the Gulf of Guinea. Raises CameraFileError."""
+    (across, along, up), (longitude, latitude, _) = np.ptp(places, axis=0), places.mean(axis=0)
+    on_globe = 1 < abs(longitude) <= 180 and abs(latitude) <= 90
+    if on_globe and max(across, along) < 0.01 and up > 50 * max(across, along):
+        raise CameraFileError(
+            f"{name}: its positions are longitudes and latitudes; export it with the coordinate system Local"
+            " (Euclidean)."
+        )
 
 
 def _rotation(heading: float, pitch: float, roll: float) -> np.ndarray:
