@@ -27,16 +27,15 @@ class MAQUETTE_OT_import_cameras(bpy.types.Operator, ImportHelper):
     bl_options = {"REGISTER"}
 
     filter_glob: bpy.props.StringProperty(default=FILES, options={"HIDDEN"})
+    # Without a folder's button, which can do nothing inside a file browser.
     images: bpy.props.StringProperty(
         name="Pictures",
-        description="Folder of the pictures; empty where the file names them, or they lie beside it",
-        subtype="DIR_PATH",
+        description="Folder of the pictures, pasted; empty where the file names them, or they lie in its project",
         options={"SKIP_SAVE"},
     )
     capture: bpy.props.StringProperty(
         name="Capture",
-        description="Folder for the capture; empty for a new one beside the file",
-        subtype="DIR_PATH",
+        description="Folder for the capture, pasted; empty for a new one beside the file",
         options={"SKIP_SAVE"},
     )
     unit: bpy.props.EnumProperty(

@@ -74,12 +74,19 @@ def run(request: ImportCameras, reporter: Reporter) -> dict:
             "lens_error_pixels": round(error, 4),
             "scale": "unknown" if unit is None else scale_source,
             "up": up,
-            "pictures": os.path.commonpath([path.absolute().parent for _, path in found]),
+            "pictures": _common_folder([path for _, path in found]),
         }
         | ({"metres_per_unit": unit} if unit is not None else {})
         | ({"moved_by": moved} if moved else {})
         | (solved.report or {})
     )
+
+
+def _common_folder(paths: list[Path]) -> str:
+    try:
+        return os.path.commonpath([path.absolute().parent for path in paths])
+    except ValueError:  # on several drives
+        return str(paths[0].absolute().parent)
 
 
 def _unit(said: str) -> float | None:
