@@ -371,6 +371,7 @@ class BakeDetail(Request):
         'UV layout: "custom" (scalp and face apart), "standard" (the model\'s own UVs), or a layout file (.npz).',
         "custom",
     )
+    repair: bool = setting("Blend a map across its seam, as one that was painted on or generated needs.", False)
 
 
 @dataclass(frozen=True)

@@ -174,7 +174,7 @@ def repair_seam(values: np.ndarray, covered: np.ndarray, faces: np.ndarray, uv: 
     number = np.where(turned, len(shares) - 1 - np.arange(len(shares))[:, None], np.arange(len(shares))[:, None])
     twin = np.unique(np.sort(at.vertex[edges], axis=1), axis=0, return_inverse=True)[1].ravel()
     owner = np.concatenate([at.vertex[seam], at.vertex.max() + 1 + (twin * len(shares) + number).ravel()])
-    for _ in range(3):
+    for _ in range(2):
         result = answering(result, spots, _mean(sample(result, spots), owner, owner.max() + 1)[1])
     return result.astype(values.dtype)
 

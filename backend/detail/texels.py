@@ -6,6 +6,11 @@ import numpy as np
 from scipy.sparse import coo_matrix, csr_matrix, identity
 from scipy.sparse.linalg import LinearOperator, cg
 
+_DAMPING, _ROOMY = 0.01, 1024
+"""Of the squares of a sample's weights, in a picture that has texels enough for every vertex of a dense head."""
+_FINE = 2e-7
+"""Metres, in the mean, at which the corrections end."""
+
 
 @dataclass(frozen=True, eq=False)
 class Places:
@@ -63,26 +68,28 @@ def sample(values: np.ndarray, uv: np.ndarray) -> np.ndarray:
     return flat.reshape(*np.shape(uv)[:-1], channels)
 
 
-def answering(values: np.ndarray, uv: np.ndarray, wanted: np.ndarray, damping: float = 0.01) -> np.ndarray:
+def answering(values: np.ndarray, uv: np.ndarray, wanted: np.ndarray, rounds: int = 3) -> np.ndarray:
     """The picture nearest to one such that bilinear samples at some UVs are what is wanted.
 
-    The correction is the smallest that does it, A' (A A' + damping)^-1 (wanted - A x), by conjugate gradients; texels
-    that no sample touches keep their values. Where a texel holds more vertices than it can satisfy, it serves them in
-    the mean.
+    The correction is the smallest that does it, A' (A A' + damping)^-1 (wanted - A x), by conjugate gradients, again
+    for what is left; texels that no sample touches keep their values. Where texels hold more vertices than they can
+    satisfy, they serve them in the mean, and the more there are the stronger is the damping, lest texels swing.
 
     Args:
         values: (N, N, C)
         uv: (P, 2)
         wanted: (P, C)
-        damping: of the squares of the weights.
+        rounds: how often.
     """
     matrix = bilinear(uv, len(values))
     flat = values.reshape(-1, values.shape[2]).astype(np.float64)
-    lacking = wanted - matrix @ flat
+    damping = _DAMPING * max(1.0, _ROOMY / len(values)) ** 2.5
     gram = (matrix @ matrix.T + damping * identity(len(uv))).tocsr()
-    scale = 1 / gram.diagonal()
+    scale, fine = 1 / gram.diagonal(), _FINE * np.sqrt(len(uv))
     precondition = LinearOperator(gram.shape, lambda v: scale * v.ravel())
-    for k in range(values.shape[2]):
-        solution, _ = cg(gram, lacking[:, k], rtol=1e-4, maxiter=60, M=precondition)
-        flat[:, k] += matrix.T @ solution
+    for _ in range(rounds):
+        lacking = wanted - matrix @ flat
+        for k in range(values.shape[2]):
+            solution, _ = cg(gram, lacking[:, k], rtol=0, atol=fine, maxiter=60, M=precondition)
+            flat[:, k] += matrix.T @ solution
     return flat.reshape(values.shape)

@@ -1,4 +1,4 @@
-"""The scalp of one map with the face of another (HeadCraft's hair transfer, between registered heads)."""
+"""One head's hair on another's face (HeadCraft, between registered heads), and maps whose seam is repaired."""
 
 from pathlib import Path
 
@@ -48,7 +48,11 @@ def transferred(hair: np.ndarray, face: np.ndarray, dense: DenseHead) -> Displac
     covered = drawn.covered
     row, column = distance_transform_edt(~covered, return_distances=False, return_indices=True)
     scalp = dense.chart[drawn.face[row, column]] == dense.layout.names.index(SCALP)
-    joined = np.where(scalp[..., None], hair, face).astype(np.float64)
-    mended = repair_seam(joined, covered, dense.faces, dense.uv).clip(-RANGE, RANGE)
+    return repaired(np.where(scalp[..., None], hair, face), covered, dense)
+
+
+def repaired(values: np.ndarray, covered: np.ndarray, dense: DenseHead) -> DisplacementMap:
+    """A map (N, N, 3) in object axes of the dense head's layout that agrees with itself across the seam (A.2)."""
+    mended = repair_seam(values, covered, dense.faces, dense.uv).clip(-RANGE, RANGE)
     said = {"layout": dense.layout_hash, "model": dense.model.name, "model_hash": dense.model.hash}
     return DisplacementMap(mended.astype(np.float32), OBJECT, 0, **said)

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from ..contract import BakeDetail
-from ..detail.displacement_map import seam_jump
+from ..detail.dense import DenseHead
+from ..detail.displacement_map import sample_at_vertices, seam_jump
 from ..detail.given import (
     STANDARD,
     bake_map,
@@ -15,11 +16,16 @@ from ..detail.given import (
     read_source,
     uv_of,
 )
+from ..detail.packing import covered
+from ..detail.transfer import repaired, texels_of
 from ..errors import HeadError
 from ..fit.model import model_to_fit
-from ..formats.displacement import OBJECT, RANGE, TANGENT, read_displacement, write_displacement
+from ..formats.coefficients import Coefficients
+from ..formats.displacement import OBJECT, RANGE, TANGENT, DisplacementMap, read_displacement, write_displacement
 from ..formats.job_folder import write_json
 from ..protocol import Reporter
+
+PICTURES = (".png", ".exr")
 
 
 def run(request: BakeDetail, reporter: Reporter) -> dict:
@@ -34,16 +40,12 @@ def run(request: BakeDetail, reporter: Reporter) -> dict:
     coefficients = given_coefficients(model, request.coefficients, source)
     if coefficients is None and (request.frame == TANGENT or source.suffix.lower() == ".ply"):
         reporter.warning(f"Nobody said whose head it is, so it is taken as {model.name}'s mean; name its coefficients.")
-    displacement = read_source(source, dense, coefficients)
     identity = None if coefficients is None else coefficients.identity
     reporter.step()
     reporter.stage("Baking", 2)
     path = reporter.folder / f"displacement.{request.format}"
     limit = RANGE if request.format == "png" else np.inf
-    baked = bake_map(
-        displacement, dense, request.size, frame=request.frame, standard=request.layout == STANDARD, identity=identity,
-        limit=limit,
-    )  # fmt: skip
+    baked, displacement = _baked(request, source, dense, coefficients, limit)
     write_displacement(path, baked)
     reporter.step()
     # What an artist's program will see is the file, not the numbers that went in.
@@ -69,6 +71,33 @@ def run(request: BakeDetail, reporter: Reporter) -> dict:
         )
     kept = {key: report[key] for key in ("layout", "size", "frame", "clipped_vertices")}
     return {"map": path.name, "report": "report.json"} | kept | {"round_trip_mm": report["round_trip_mm"]["mean"]}
+
+
+def _baked(
+    request: BakeDetail, source: Path, dense: DenseHead, coefficients: Coefficients | None, limit: float
+) -> tuple[DisplacementMap, np.ndarray]:
+    """The map, and (W, 3) metres what it is to give back at the rest head's vertices."""
+    identity = None if coefficients is None else coefficients.identity
+    as_map = source.suffix.lower() in PICTURES
+    if request.repair and not as_map:
+        raise HeadError("Only a map's seam is repaired; choose a displacement map, or bake without the repair.")
+    in_place = request.frame == OBJECT and request.layout != STANDARD
+    if as_map and (in_place or request.repair):
+        # A map in the dense head's layout is taken as it is, with whatever was painted on it.
+        given = texels_of(source, dense, request.size, identity)
+        if request.repair:
+            given = repaired(given, covered(dense.uv, request.size), dense).values
+        displacement = sample_at_vertices(given, dense.faces, dense.uv, dense.vertex_count)
+        if in_place:
+            said = {"layout": dense.layout_hash, "model": dense.model.name, "model_hash": dense.model.hash}
+            return DisplacementMap(given, OBJECT, 0, **said), displacement
+    else:
+        displacement = read_source(source, dense, coefficients)
+    baked = bake_map(
+        displacement, dense, request.size, frame=request.frame, standard=request.layout == STANDARD, identity=identity,
+        limit=limit,
+    )  # fmt: skip
+    return baked, displacement
 
 
 def _figures(values: np.ndarray) -> dict:

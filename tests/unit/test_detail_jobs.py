@@ -153,6 +153,26 @@ def test_one_wears_anothers_hair(dense, registered, tmp_path):
     assert read_dense_mesh(tmp_path / "out" / "mesh.npz").vertices.shape == (dense.vertex_count, 3)
 
 
+def test_a_painted_map_is_repaired_when_asked(dense, registered, tmp_path):
+    run(bake_detail, BakeDetail(source=registered / "registered.npz", size=256), tmp_path / "map")
+    path = tmp_path / "map" / "displacement.png"
+    given = read_displacement(path)
+    painted = given.values.copy()
+    painted[:, :128] += 0.004  # the left half, the scalp's
+    write_displacement(path, replace(given, values=painted))
+    result = run(bake_detail, BakeDetail(source=path, size=256), tmp_path / "same")
+    np.testing.assert_array_equal(
+        read_displacement(tmp_path / "same" / result["map"]).values, read_displacement(path).values
+    )
+    run(bake_detail, BakeDetail(source=path, size=256, repair=True), tmp_path / "mended")
+    before, after = (
+        json.loads((tmp_path / name / "report.json").read_text())["seam_jump_mm"] for name in ("same", "mended")
+    )
+    assert before["mean"] > 2 and after["mean"] < 0.05
+    with pytest.raises(HeadError, match="Only a map's seam"):
+        run(bake_detail, BakeDetail(source=registered / "registered.npz", repair=True), tmp_path / "x")
+
+
 def test_an_artists_seam_makes_a_layout_to_bake_in(dense, registered, tmp_path):
     # The face's border, and besides a slit up the back of the head, which opens the scalp into a long strip.
     own, vertices = read_layout(BUILT_IN_LAYOUT), dense.coarse()
