@@ -53,9 +53,9 @@ def bring_in_registration(job, result: dict) -> None:
 def bring_in_map(job, result: dict) -> None:
     """The map as an image, chosen for what comes next."""
     thing = asked_on(job)
-    name = thing.name if thing is not None else str(job.context.get("object", "Detail"))
+    name = f"{thing.name if thing is not None else job.context.get('object', 'Detail')} Map"
     detail = bpy.context.scene.maquette.detail
-    image = detail_maps.load_map(job.folder / result["map"], name=f"{name} Map", job_id=job.id)
+    image = detail_maps.load_map(job.folder / result["map"], name=job.context.get("map", name), job_id=job.id)
     layout = str(job.request.get("layout", ""))
     if layout.endswith(".npz"):
         detail_layouts.keep_with_map(image, Path(layout))

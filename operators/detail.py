@@ -121,6 +121,37 @@ class MAQUETTE_OT_bake_detail(AsksForDetail, bpy.types.Operator):
         settings.mesh = thing
 
 
+class MAQUETTE_OT_repair_seam(AsksForDetail, bpy.types.Operator):
+    """Blend the map across its layout's seam, where painting on it has left a step"""
+
+    bl_idname = "maquette.repair_seam"
+    bl_label = "Repair Seam"
+
+    @classmethod
+    def trouble(cls, context):
+        return without_map_and_head(context)
+
+    def ask(self, context):
+        image, rig = detail_heads.map_of(context), detail_heads.head_of(context)
+        detail_inputs.check_fits(image, rig.model, rig.model_hash)
+        with job_inputs.prepared(BakeDetail.kind) as (job_id, folder):
+            layout = detail_inputs.write_layout_of(image, folder)
+            source = detail_inputs.write_map(image, folder)
+            request = BakeDetail(
+                source=source,
+                model=detail_inputs.model_of(rig),
+                coefficients=detail_inputs.write_head(context, rig, folder),
+                size=image.size[0],
+                frame=detail_maps.facts_of(image)["frame"],
+                format=source.suffix[1:],
+                layout=str(layout or "custom"),
+                repair=True,
+            )
+        name = f"{detail_maps.whose(image)} Repaired Map"
+        remembered = detail_heads.remember(rig.mesh, job_id) | {"map": name}
+        jobs.submit(request, title=name, job_id=job_id, context_ids=remembered)
+
+
 class MAQUETTE_OT_apply_detail(AsksForDetail, bpy.types.Operator):
     """Put the map on the head, as it is shaped and posed now, as a dense mesh"""
 
@@ -229,6 +260,7 @@ class MAQUETTE_OT_animate_detail(AsksForDetail, bpy.types.Operator):
 classes = (
     MAQUETTE_OT_register_scan,
     MAQUETTE_OT_bake_detail,
+    MAQUETTE_OT_repair_seam,
     MAQUETTE_OT_apply_detail,
     MAQUETTE_OT_transfer_detail,
     MAQUETTE_OT_animate_detail,

@@ -6,7 +6,7 @@ import bpy
 import numpy as np
 from bpy_extras.io_utils import ExportHelper, ImportHelper
 
-from ..addon import detail_heads, detail_inputs, detail_layouts, detail_maps, job_inputs, jobs, residual
+from ..addon import detail_heads, detail_inputs, detail_layouts, detail_maps, detail_rig, job_inputs, jobs, residual
 from ..addon.flame_rig import Rig, rig_of
 from ..addon.landmarks import landmarks_on
 from ..backend.contract import MakeLayout
@@ -129,6 +129,41 @@ def _ask_for_layout(rig: Rig, edges: np.ndarray | None) -> None:
     )
 
 
+class MAQUETTE_OT_hair_to_detail(bpy.types.Operator):
+    """Have the hair that grows on the plain head grow on the moving one, out of its detail"""
+
+    bl_idname = "maquette.hair_to_detail"
+    bl_label = "Hair to Detail"
+    bl_options = {"REGISTER", "UNDO"}
+
+    @staticmethod
+    def hair(context) -> list[bpy.types.Object]:
+        """What grows on the plain head below a moving one."""
+        parts = detail_heads.parts(context)
+        if "moving" not in parts or "head" not in parts:
+            return []
+        curves = [thing for thing in context.scene.objects if thing.type == "CURVES"]
+        return [thing for thing in curves if thing.data.surface == parts["head"]]
+
+    @classmethod
+    def poll(cls, context):
+        if not cls.hair(context):
+            cls.poll_message_set("No hair grows on a head whose detail moves; use Animate Detail first")
+            return False
+        return True
+
+    def execute(self, context):
+        moving, hair = detail_heads.parts(context)["moving"], self.hair(context)
+        try:
+            for each in hair:
+                detail_rig.follow(each, moving)
+        except MaquetteError as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        self.report({"INFO"}, f"{', '.join(each.name for each in hair)}: on {moving.name} now.")
+        return {"FINISHED"}
+
+
 class MAQUETTE_OT_show_detail_residual(bpy.types.Operator):
     """Colour the detail by how far the scan lies off it, and hide the scan meanwhile"""
 
@@ -190,6 +225,7 @@ classes = (
     MAQUETTE_OT_save_displacement,
     MAQUETTE_OT_make_layout,
     MAQUETTE_OT_show_seam,
+    MAQUETTE_OT_hair_to_detail,
     MAQUETTE_OT_show_detail_residual,
     MAQUETTE_OT_show_detail_part,
 )

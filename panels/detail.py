@@ -148,6 +148,7 @@ class MAQUETTE_PT_detail_map(_Step, bpy.types.Panel):
         if image is not None:
             for sentence in detail_maps.in_words(image):
                 draw_sentence(column, context, sentence)
+            column.operator("maquette.repair_seam", icon="BRUSH_DATA")
         _draw_head(column, context)
         _draw_button(column, "maquette.apply_detail", "MOD_DISPLACE")
 
@@ -171,6 +172,8 @@ class MAQUETTE_PT_detail_animate(_Step, bpy.types.Panel):
         else:
             draw_sentence(column, context, "The head's sliders, bones and keyframes move it.")
         _draw_button(column, "maquette.animate_detail", "ANIM")
+        if "moving" in detail_heads.parts(context):
+            column.operator("maquette.hair_to_detail", icon="OUTLINER_OB_CURVES")
 
 
 class MAQUETTE_PT_detail_transfer(_Step, bpy.types.Panel):

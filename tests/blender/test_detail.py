@@ -282,7 +282,8 @@ def test_a_map_goes_on_a_head_where_it_stands(registered, parts, submitted, tmp_
 def test_another_models_map_is_told(registered, parts, submitted, tmp_path):  # noqa: F811
     write_displacement(tmp_path / "other.png", a_map(model="another", model_hash="0"))
     bpy.ops.maquette.open_displacement(filepath=str(tmp_path / "other.png"))
-    for operator in (bpy.ops.maquette.apply_detail, bpy.ops.maquette.animate_detail):
+    for name in ("apply_detail", "animate_detail", "repair_seam"):
+        operator = getattr(bpy.ops.maquette, name)
         assert "made for the model another" in error_of(operator)
     detail = bpy.context.scene.maquette.detail
     detail.hair_map = detail.face_map = detail.map
@@ -290,6 +291,21 @@ def test_another_models_map_is_told(registered, parts, submitted, tmp_path):  # 
     detail.hair_map = registered[2]
     assert "made for the model another" in error_of(bpy.ops.maquette.transfer_detail)
     assert not submitted
+
+
+def test_a_painted_maps_seam_is_repaired_in_its_own_size(registered, parts, submitted, tmp_path):  # noqa: F811
+    _, _, image = registered
+    assert bpy.ops.maquette.repair_seam() == {"FINISHED"}
+    ((request, keywords),) = submitted
+    assert (request.repair, request.size, request.frame, request.format) == (True, 32, "object", "png")
+    np.testing.assert_allclose(values_of(request.source), a_map().values, atol=3e-6)
+    assert request.source.name == "Anna Detail Map.png"
+    write_displacement(tmp_path / "displacement.png", a_map())
+    request = {"layout": request.layout}
+    job = asked(id=keywords["job_id"], folder=tmp_path, request=request, context=keywords["context_ids"])
+    parts.detail_results.bring_in_map(job, {"map": "displacement.png"})
+    chosen = bpy.context.scene.maquette.detail.map
+    assert chosen != image and chosen.name == "Anna Repaired Map"
 
 
 def test_transfer_sends_both_maps_and_the_head(registered, parts, submitted, tmp_path):  # noqa: F811
@@ -347,6 +363,11 @@ def test_exact_frames_are_played_beside_the_saved_file(registered, parts, submit
     assert not head.parent.hide_get()  # its bones are to move it
     assert set(parts.detail_heads.parts(bpy.context)) == {"detail", "moving", "head", "scan"}
     (folder / "cache.pc2").unlink()
+    assert "No hair" in error_of(bpy.ops.maquette.hair_to_detail)
+    hair = bpy.data.objects.new("Hair", bpy.data.hair_curves.new("Hair"))
+    hair.data.surface, hair.data.surface_uv_map = head, "Detail"
+    scene.collection.objects.link(hair)
+    assert bpy.ops.maquette.hair_to_detail() == {"FINISHED"} and hair.data.surface == moving
     scene.frame_set(6)
     np.testing.assert_allclose(evaluated(moving), registration.place.apply(frames[1]), atol=0.02)
     assert list((tmp_path / "maquette_cache").glob("*.pc2"))
