@@ -9,10 +9,14 @@ from ..formats.coefficients import Coefficients, Similarity
 from ..formats.flame_model import FlameModel
 from ..formats.landmarks import Landmarks3D, read_landmarks
 from .model import landmarks_of, model_to_fit, named_points
+from .one_head import of_one_head
 from .scan import AVERAGE, REACH, Scan, ScanSurface, check_landmarks_on, metres_per_unit, read_scan
 from .scan_fit import fit_scan, start
 from .shape import Parameters, Shape
 from .surfaces import MovingSurface
+
+STRANGE = 0.05
+"""Share of a scan, lying apart from the head, from which the artist is told."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,6 +101,12 @@ def lay_head_on_scan(
     reporter.step()
     shape = Shape(model, identity, expression, device)
     mean_head = shape.vertices(shape.zero())
+    scan, others = of_one_head(scan, metres, place.apply(mean_head))
+    if others > STRANGE:
+        reporter.warning(
+            f"{others:.0%} of what {scan.name} shows around the head lies apart from it and is left out; the head is "
+            "the one with the landmarks."
+        )
     surface = _surface(scan, metres, in_metres, model, place.apply(mean_head))
     reporter.step()
     fit = fit_scan(shape, surface, in_metres, place, source == AVERAGE, reporter, trust)
