@@ -7,6 +7,9 @@ from ..addon.head_evaluation import SIDES, shown_errors
 from ..addon.job_drawing import draw_progress, draw_sentence
 from .fit import draw_legend, draw_table
 
+ROWS = {"prediction to truth": "To truth", "truth to prediction": "From truth"}
+"""What the table's narrow column calls the directions."""
+
 
 class _HeadPanel:
     bl_space_type = "VIEW_3D"
@@ -67,12 +70,12 @@ class MAQUETTE_PT_head_scores(_HeadPanel, bpy.types.Panel):
         rows = {}
         for score in settings.scores:
             values = [getattr(score, column) if score.points else None for column in columns.values()]
-            rows[score.direction.capitalize()] = values
+            rows[ROWS.get(score.direction, score.direction)] = values
         draw_table(layout, {"title": "Millimetres, point to surface", "columns": list(columns), "rows": rows})
         draw_sentence(layout, context, settings.said)
         layout.operator("maquette.export_head_scores", icon="EXPORT")
+        layout.label(text="Colour by error:")
         row = layout.row(align=True)
-        row.label(text="Colour")
         for side in (*SIDES, "none"):
             row.operator("maquette.colour_head_errors", text=side.title()).side = side
         shown = shown_errors(context.scene)
