@@ -2,11 +2,18 @@
 
 import bpy
 
-from ..backend.contract import BakeDetail, RegisterScan
+from ..backend.contract import REGISTRATION_PRESETS, BakeDetail, RegisterScan
 from .detail_maps import is_map
 from .detail_meshes import is_detail
 from .flame_rig import rig_of
 from .settings import property_of
+
+
+PRESETS = {
+    "draft": "A first look, in half the time",
+    "standard": "The full result, in about a minute",
+    "paper": "The published optimisation, which takes longer and comes no closer",
+}
 
 
 def _may_be_detail(_group, thing: bpy.types.Object) -> bool:
@@ -29,12 +36,8 @@ class MaquetteDetail(bpy.types.PropertyGroup):
     """Settings of Register Scan, Bake, Apply, Transfer and Animate Detail."""
 
     preset: property_of(
-        RegisterScan, "preset",
-        items=[
-            ("draft", "Draft", "A first look, in half the time"),
-            ("standard", "Standard", "The full result, in about a minute"),
-        ],
-    )  # fmt: skip
+        RegisterScan, "preset", items=[(name, name.capitalize(), PRESETS[name]) for name in REGISTRATION_PRESETS]
+    )
     partial: property_of(RegisterScan, "partial", name="Part of a Head")
     mesh: bpy.props.PointerProperty(
         name="Detail",
