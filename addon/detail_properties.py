@@ -8,7 +8,6 @@ from .detail_meshes import is_detail
 from .flame_rig import rig_of
 from .settings import property_of
 
-
 PRESETS = {
     "draft": "A first look, in half the time",
     "standard": "The full result, in about a minute",
