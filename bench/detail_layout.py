@@ -12,10 +12,11 @@ from backend.contract import BUILT_IN
 from backend.detail.dense import DenseHead, dense_head
 from backend.detail.displacement_map import seam_jump
 from backend.detail.frames import vertex_normals
-from backend.detail.given import bake_map, given_displacement, map_displacement
+from backend.detail.given import bake_map, given_coefficients, given_displacement, map_displacement
 from backend.detail.layout import distortion
 from backend.detail.packing import covered
 from backend.detail.texels import texel_places
+from backend.detail.transfer import texels_of, transferred
 from backend.fit.model import model_to_fit
 from backend.formats.displacement import OBJECT
 from backend.formats.flame_model import z_up
@@ -23,7 +24,7 @@ from backend.geometry.raster import rasterise
 
 HELP = "UV layouts on the head with their distortion; the checker over registered heads (HeadCraft, figure 19)."
 TILE, CELLS, SUPERSAMPLING = 300, 24, 2
-HALF, MIDDLE = 0.17, np.array([0, 0.02, 0.01])
+HALF, MIDDLE = 0.19, np.array([0, 0.02, 0.03])
 """Metres from a picture's middle to its edge, and where the middle lies."""
 VIEWS = {"front": 0.0, "left": 90.0, "back": 180.0, "right": 270.0}
 EMPTY = np.array([245.0, 245, 245])
@@ -32,12 +33,16 @@ EMPTY = np.array([245.0, 245, 245])
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Options of ``bench detail-layout``."""
     parser.add_argument("registered", nargs="*", type=Path, help="registered.npz files, or maps, of the model.")
+    parser.add_argument(
+        "--transfer", nargs=2, action="append", default=[], type=Path, metavar=("HAIR", "FACE"),
+        help="Two of such files; the one's hair is put on the other's face.",
+    )  # fmt: skip
     parser.add_argument("--model", default=BUILT_IN, help=f"Head model file. Default: {BUILT_IN}.")
     parser.add_argument("--pictures", type=Path, help="Folder for the pictures; default: the results' own.")
 
 
 def run(options: argparse.Namespace) -> None:
-    """Write results.json, detail_layout.jpg and, with registrations, detail_checker.jpg."""
+    """Write results.json, detail_layout.jpg and, with registrations, detail_checker.jpg and detail_transfer.jpg."""
     options.out.mkdir(parents=True, exist_ok=True)
     pictures = options.pictures or options.out
     dense = dense_head(model_to_fit(options.model))
@@ -56,13 +61,32 @@ def run(options: argparse.Namespace) -> None:
         label = path.parent.name
         results["maps"][label] = round_trip(dense, moved)
         print(label, results["maps"][label], flush=True)
-        looks = [seen(rest + moved, dense.faces, None, 0.0)]
-        looks += [seen(rest + moved, dense.faces, dense.uv, degrees) for degrees in VIEWS.values()]
+        worn = _worn(dense, path, moved)
+        looks = [seen(worn, dense.faces, None, 0.0)]
+        looks += [seen(worn, dense.faces, dense.uv, degrees) for degrees in VIEWS.values()]
         rows.append(np.hstack([_labelled(looks[0], label), *looks[1:]]))
     if rows:
         _write(pictures / "detail_checker.jpg", np.vstack(rows))
+    rows = []
+    for hair, face in options.transfer:
+        joined = transferred(*(texels_of(path, dense, 1024) for path in (hair, face)), dense)
+        tiles = []
+        for path in (hair, face):
+            worn = _worn(dense, path, given_displacement(path, dense))
+            tiles.append(_labelled(seen(worn, dense.faces, None, 20.0), path.parent.name))
+        worn = _worn(dense, face, map_displacement(joined, dense, None, "map"))
+        tiles += [_labelled(seen(worn, dense.faces, None, degrees), view) for view, degrees in VIEWS.items()]
+        rows.append(np.hstack(tiles))
+    if rows:
+        _write(pictures / "detail_transfer.jpg", np.vstack(rows))
     (options.out / "results.json").write_text(json.dumps(results, indent=1))
     print(f"Results in {options.out / 'results.json'}, pictures in {pictures}")
+
+
+def _worn(dense: DenseHead, path: Path, moved: np.ndarray) -> np.ndarray:
+    """(W, 3) the person beside a registration, at rest, with displacements (W, 3)."""
+    person = given_coefficients(dense.model, None, path)
+    return dense.rest(None if person is None else person.identity) + moved
 
 
 def _layouts(dense: DenseHead):
