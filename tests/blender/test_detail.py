@@ -1,117 +1,36 @@
-"""Detail in the scene: what Register, Bake, Apply, Transfer and Animate ask for, and what comes back."""
+"""Detail in the scene: what Register, Bake, Apply and Animate ask for, and what comes back."""
 
-import json
+# Fixtures are imported, and then named by the tests that use them.
+# ruff: noqa: F401, F811
+
 import os
-import struct
-import zlib
-from pathlib import Path
 
 import bpy
 import numpy as np
 import pytest
-from mathutils import Euler, Matrix
+from mathutils import Matrix
 
-from backend.formats.coefficients import Coefficients, Similarity, read_coefficients, write_coefficients
+from backend.formats.coefficients import read_coefficients
 from backend.formats.dense_mesh import DenseMesh, read_dense_mesh, write_dense_mesh
-from backend.formats.displacement import RANGE, DisplacementMap, write_displacement
-from backend.formats.flame_model import write_flame_model
+from backend.formats.displacement import DisplacementMap, write_displacement
 from backend.formats.head import BUILT_IN_HEAD
-from backend.formats.layout import Layout, topology_hash, write_layout
 from backend.formats.point_cache import PointCacheWriter
-from tests.blender.flame_scene import evaluated, expected, small_model
-from tests.blender.test_fit import scan, submitted  # noqa: F401 (fixtures)
+from tests.blender.detail_scene import (
+    Registration,
+    a_map,
+    asked,
+    error_of,
+    of_role,
+    parts,
+    registered,
+    scan,
+    submitted,
+    values_of,
+)
+from tests.blender.flame_scene import evaluated, expected
 
 
-def a_map(size=32, **said) -> DisplacementMap:
-    values = np.random.default_rng(size).uniform(-0.1, 0.1, (size, size, 3)).astype(np.float32)
-    model = small_model()
-    return DisplacementMap(values, **({"layout": "abc", "model": model.name, "model_hash": model.hash} | said))
-
-
-def values_of(path) -> np.ndarray:
-    """(N, N, 3) metres of a map that was written as PNG; its lines all have the filter Up, as we write them."""
-    data, parts, at = path.read_bytes(), b"", 8
-    while at < len(data):
-        (length,), kind = struct.unpack(">I", data[at : at + 4]), data[at + 4 : at + 8]
-        parts += data[at + 8 : at + 8 + length] if kind == b"IDAT" else b""
-        at += length + 12
-    size = json.loads(path.with_name(path.name + ".json").read_text())["size"]
-    lines = np.frombuffer(zlib.decompress(parts), np.uint8).reshape(size, -1)
-    assert (lines[:, 0] == 2).all()
-    whole = np.cumsum(lines[:, 1:], axis=0, dtype=np.uint8).view(">u2").reshape(size, size, 3)
-    return whole / 65535 * 2 * RANGE - RANGE
-
-
-class Registration:
-    """A job that is done: a registration of a small model, whose dense head is the model itself and a bump."""
-
-    kind = "register-scan"
-
-    def __init__(self, folder):
-        folder.mkdir()
-        self.id, self.folder, self.title, self.context = folder.name, folder, "Detail", {}
-        self.model = small_model()
-        write_flame_model(folder / "model.npz", self.model)
-        self.request = {"kind": self.kind, "model": str(folder / "model.npz")}
-        rng = np.random.default_rng(0)
-        self.pose = rng.normal(0, 0.2, (5, 3))
-        self.identity, self.expression = rng.normal(0, 1, 25), rng.normal(0, 1, 12)
-        self.place = Similarity(1000.0, np.array(Euler((0.3, -0.2, 1.0)).to_matrix()), np.array([40.0, -5.0, 12.0]))
-        parts = {"identity": self.identity, "expression": self.expression, "pose": self.pose}
-        self.coefficients = Coefficients.of(self.model, **parts, similarity=self.place)
-        write_coefficients(folder / "coefficients.npz", self.coefficients)
-        bump = rng.normal(0, 0.002, (len(self.model.template), 3))
-        self.vertices = expected(self.model, self.identity, self.expression, self.pose) + bump
-        self.residual = rng.normal(0, 0.001, len(bump)).astype(np.float32)
-        self.residual[:7] = np.nan
-        faces = self.model.faces
-        self.dense = DenseMesh(
-            self.vertices, faces, rng.uniform(size=(len(faces), 3, 2)), "abc", self.residual,
-            {"face": np.arange(30), "eyes": np.unique(faces[0])},
-        )  # fmt: skip
-        write_dense_mesh(folder / "mesh.npz", self.dense)
-        write_displacement(folder / "displacement.png", a_map(clipped=3))
-        table = {"mean": 0.31, "median": 0.2, "p95": 1.1}
-        report = {"unit": "mm", "metres_per_unit": 0.001, "unit_source": "as told"}
-        report |= {"scan_to_mesh_mm": table | {"regions": {"scalp": table}}, "self_intersecting_share": 0.0004}
-        (folder / "report.json").write_text(json.dumps(report))
-        self.result = {"mesh": "mesh.npz", "coefficients": "coefficients.npz", "map": "displacement.png"}
-        self.result |= {"report": "report.json"}
-
-
-@pytest.fixture
-def parts(maquette_part):
-    """Modules of the extension by the last part of their names."""
-    names = ("detail_results", "detail_meshes", "detail_maps", "detail_layouts", "detail_heads", "detail_inputs")
-    return type("Parts", (), {name: maquette_part(f"addon.{name}") for name in names})
-
-
-@pytest.fixture
-def registered(maquette, maquette_part, parts, scan, tmp_path):  # noqa: F811
-    """A registration brought in: (job, dense head's object, map)."""
-    job = Registration(tmp_path / "registration")
-    job.context = maquette_part("addon.fitting").remember_scan(scan, job.id)
-    parts.detail_results.bring_in_registration(job, job.result)
-    detail = bpy.context.scene.maquette.detail
-    return job, detail.mesh, detail.map
-
-
-def of_role(role):
-    return [thing for thing in bpy.context.scene.objects if thing.get("maquette_role") == role]
-
-
-def asked(**parts):
-    """A job of which only a few things are looked at."""
-    return type("Job", (), {"context": {}, "title": "A Title"} | parts)()
-
-
-def error_of(operator, **properties) -> str:
-    with pytest.raises(RuntimeError) as raised:
-        operator(**properties)
-    return str(raised.value)
-
-
-def test_what_lacks_is_said_before_anything_is_asked(maquette, maquette_part, submitted):  # noqa: F811
+def test_what_lacks_is_said_before_anything_is_asked(maquette, maquette_part, submitted):
     first = {
         "register_scan": "Import a scan",
         "bake_detail": "Register a scan",
@@ -125,7 +44,7 @@ def test_what_lacks_is_said_before_anything_is_asked(maquette, maquette_part, su
     assert not submitted
 
 
-def test_register_sends_the_scan_and_its_landmarks(maquette, maquette_part, scan, submitted):  # noqa: F811
+def test_register_sends_the_scan_and_its_landmarks(maquette, maquette_part, scan, submitted):
     ours = bpy.context.scene.maquette
     ours.fit.unit, ours.detail.preset, ours.detail.partial, ours.detail.size = "mm", "draft", True, "512"
     assert bpy.ops.maquette.register_scan() == {"FINISHED"}
@@ -142,7 +61,7 @@ def test_register_sends_the_scan_and_its_landmarks(maquette, maquette_part, scan
     assert "model file" in error_of(bpy.ops.maquette.register_scan)
 
 
-def test_the_detail_lies_on_its_scan_even_renamed_and_moved(maquette, maquette_part, parts, scan, tmp_path):  # noqa: F811
+def test_the_detail_lies_on_its_scan_even_renamed_and_moved(maquette, maquette_part, parts, scan, tmp_path):
     job = Registration(tmp_path / "job")
     job.context = maquette_part("addon.fitting").remember_scan(scan, job.id)
     move = Matrix.Translation((0, 100, 0)) @ Matrix.Rotation(0.5, 4, "Z")
@@ -166,30 +85,7 @@ def test_the_detail_lies_on_its_scan_even_renamed_and_moved(maquette, maquette_p
     assert report["rows"]["All"] == [0.31, 0.2, 1.1] and "0.040 %" in report["sentences"][0]
 
 
-def test_a_maps_values_are_no_colours(registered, parts, tmp_path):
-    job, _, image = registered
-    wanted = a_map()
-    assert image.colorspace_settings.name == "Non-Color" and image.is_float and image.packed_file
-    assert image["maquette_job"] == job.id and parts.detail_maps.facts_of(image)["clipped_vertices"] == 3
-    assert any("3 vertices" in sentence for sentence in parts.detail_maps.in_words(image))
-    assert bpy.ops.maquette.save_displacement(filepath=str(tmp_path / "saved.png")) == {"FINISHED"}
-    np.testing.assert_allclose(values_of(tmp_path / "saved.png"), wanted.values, atol=3e-6)
-    saved = json.loads((tmp_path / "saved.png.json").read_text())
-    assert (saved["model_hash"], saved["layout"], saved["clipped_vertices"]) == (wanted.model_hash, "abc", 3)
-    pixels = np.array(image.pixels[:], np.float32).reshape(32, 32, image.channels)
-    pixels[31, 5, :3] = 0.5  # the first row of the file, painted to no displacement
-    image.pixels.foreach_set(pixels.ravel())
-    bpy.ops.maquette.save_displacement(filepath=str(tmp_path / "painted.png"))
-    painted = values_of(tmp_path / "painted.png")
-    np.testing.assert_allclose(painted[0, 5], 0, atol=3e-6)
-    np.testing.assert_allclose(painted[1:], wanted.values[1:], atol=3e-6)
-    bpy.ops.maquette.open_displacement(filepath=str(tmp_path / "painted.png"))
-    assert bpy.context.scene.maquette.detail.map.name == "painted"
-    (tmp_path / "painted.png.json").unlink()
-    assert "painted.png.json" in error_of(bpy.ops.maquette.open_displacement, filepath=str(tmp_path / "painted.png"))
-
-
-def test_a_sculpted_head_is_baked_whatever_became_of_its_transforms(registered, submitted):  # noqa: F811
+def test_a_sculpted_head_is_baked_whatever_became_of_its_transforms(registered, submitted):
     job, detail, _ = registered
     settings = bpy.context.scene.maquette.detail
     settings.size, settings.frame, settings.format = "256", "tangent", "exr"
@@ -214,7 +110,7 @@ def test_a_sculpted_head_is_baked_whatever_became_of_its_transforms(registered, 
         assert beneath.model_hash == job.model.hash and keywords["context_ids"]["object"] == "Sculpted"
 
 
-def test_meshes_that_are_no_longer_the_heads_are_told(registered, submitted):  # noqa: F811
+def test_meshes_that_are_no_longer_the_heads_are_told(registered, submitted):
     _, detail, _ = registered
     bpy.context.scene.maquette.detail.layout = "standard"
     assert "has no UVs of its own" in error_of(bpy.ops.maquette.bake_detail)
@@ -245,7 +141,7 @@ def test_a_baked_map_is_the_next_ones(registered, parts, tmp_path):
     assert bpy.context.scene.maquette.detail.map == image
 
 
-def test_a_map_goes_on_a_head_where_it_stands(registered, parts, submitted, tmp_path):  # noqa: F811
+def test_a_map_goes_on_a_head_where_it_stands(registered, parts, submitted, tmp_path):
     registration, detail, _ = registered
     (head,) = of_role("head")
     head.parent.pose.bones["jaw"].rotation_mode = "XYZ"
@@ -279,54 +175,7 @@ def test_a_map_goes_on_a_head_where_it_stands(registered, parts, submitted, tmp_
     assert set(parts.detail_heads.parts(bpy.context)) == {"detail", "head", "scan"}
 
 
-def test_another_models_map_is_told(registered, parts, submitted, tmp_path):  # noqa: F811
-    write_displacement(tmp_path / "other.png", a_map(model="another", model_hash="0"))
-    bpy.ops.maquette.open_displacement(filepath=str(tmp_path / "other.png"))
-    for name in ("apply_detail", "animate_detail", "repair_seam"):
-        operator = getattr(bpy.ops.maquette, name)
-        assert "made for the model another" in error_of(operator)
-    detail = bpy.context.scene.maquette.detail
-    detail.hair_map = detail.face_map = detail.map
-    assert "of the same map" in error_of(bpy.ops.maquette.transfer_detail)
-    detail.hair_map = registered[2]
-    assert "made for the model another" in error_of(bpy.ops.maquette.transfer_detail)
-    assert not submitted
-
-
-def test_a_painted_maps_seam_is_repaired_in_its_own_size(registered, parts, submitted, tmp_path):  # noqa: F811
-    _, _, image = registered
-    assert bpy.ops.maquette.repair_seam() == {"FINISHED"}
-    ((request, keywords),) = submitted
-    assert (request.repair, request.size, request.frame, request.format) == (True, 32, "object", "png")
-    np.testing.assert_allclose(values_of(request.source), a_map().values, atol=3e-6)
-    assert request.source.name == "Anna Detail Map.png"
-    write_displacement(tmp_path / "displacement.png", a_map())
-    request = {"layout": request.layout}
-    job = asked(id=keywords["job_id"], folder=tmp_path, request=request, context=keywords["context_ids"])
-    parts.detail_results.bring_in_map(job, {"map": "displacement.png"})
-    chosen = bpy.context.scene.maquette.detail.map
-    assert chosen != image and chosen.name == "Anna Repaired Map"
-
-
-def test_transfer_sends_both_maps_and_the_head(registered, parts, submitted, tmp_path):  # noqa: F811
-    write_displacement(tmp_path / "Ben Map.png", a_map(64))
-    bpy.ops.maquette.open_displacement(filepath=str(tmp_path / "Ben Map.png"))
-    detail = bpy.context.scene.maquette.detail
-    detail.hair_map, detail.face_map = detail.map, registered[2]
-    bpy.ops.maquette.transfer_detail()
-    ((request, keywords),) = submitted
-    assert len(values_of(request.hair)) == 64
-    assert len(values_of(request.face)) == 32
-    assert keywords["title"] == "Anna with Ben's Hair"
-    registration = registered[0]
-    result = {"mesh": "mesh.npz", "map": "displacement.png"}
-    request = {"model": request.model, "coefficients": str(request.coefficients)}
-    job = asked(id=keywords["job_id"], folder=registration.folder, request=request, context=keywords["context_ids"])
-    parts.detail_results.bring_in_transferred(job, result)
-    assert bpy.context.object.name == "A Title" and detail.map.name == "A Title Map"
-
-
-def test_exact_animation_sends_the_scenes_frames(registered, submitted, maquette_part):  # noqa: F811
+def test_exact_animation_sends_the_scenes_frames(registered, submitted, maquette_part):
     scene, (head,) = bpy.context.scene, of_role("head")
     scene.frame_start, scene.frame_end, scene.maquette.detail.way = 3, 6, "exact"
     bone = head.parent.pose.bones["jaw"]
@@ -341,7 +190,7 @@ def test_exact_animation_sends_the_scenes_frames(registered, submitted, maquette
     assert abs(motion.turns["jaw"][-1][0]) == pytest.approx(np.cos(0.15), abs=1e-4)
 
 
-def test_exact_frames_are_played_beside_the_saved_file(registered, parts, submitted, tmp_path):  # noqa: F811
+def test_exact_frames_are_played_beside_the_saved_file(registered, parts, submitted, tmp_path):
     registration, detail, _ = registered
     (head,), scene = of_role("head"), bpy.context.scene
     scene.maquette.detail.way = "exact"
@@ -371,63 +220,6 @@ def test_exact_frames_are_played_beside_the_saved_file(registered, parts, submit
     scene.frame_set(6)
     np.testing.assert_allclose(evaluated(moving), registration.place.apply(frames[1]), atol=0.02)
     assert list((tmp_path / "maquette_cache").glob("*.pc2"))
-
-
-def test_a_marked_seam_is_sent_and_its_layout_kept(registered, parts, submitted, tmp_path):  # noqa: F811
-    registration, _, _ = registered
-    (head,) = of_role("head")
-    assert "No edge" in error_of(bpy.ops.maquette.make_layout)
-    marked = head.data.edges[5]
-    marked.use_seam = True
-    bpy.ops.maquette.make_layout()
-    request, keywords = submitted[0]
-    np.testing.assert_array_equal(np.load(request.seam), [list(marked.vertices)])
-    faces = registration.model.faces
-    uv = np.random.default_rng(1).uniform(size=(len(faces), 3, 2)).astype(np.float32)
-    layout = Layout(uv, np.zeros(len(faces), np.int32), ("scalp",), faces[:2, :2], topology_hash(faces))
-    write_layout(tmp_path / "layout.npz", layout)
-    request = {"seam": str(request.seam)}
-    job = asked(id=keywords["job_id"], folder=tmp_path, request=request, context=keywords["context_ids"])
-    head.name = "Renamed"
-    parts.detail_results.bring_in_layout(job, {"layout": "layout.npz"})
-    seam = {tuple(sorted(edge.vertices)) for edge in head.data.edges if edge.use_seam}
-    assert seam == {tuple(sorted(pair)) for pair in faces[:2, :2].tolist()}
-    kept = np.empty_like(uv)
-    head.data.uv_layers["Detail Layout"].uv.foreach_get("vector", kept.ravel())
-    np.testing.assert_array_equal(kept, uv)
-    bpy.ops.maquette.bake_detail()
-    request, keywords = submitted[1]
-    assert (tmp_path / "layout.npz").read_bytes() == Path(request.layout).read_bytes()
-    write_displacement(tmp_path / "displacement.png", a_map())
-    job = asked(id="b", folder=tmp_path, request={"layout": request.layout}, context=keywords["context_ids"])
-    parts.detail_results.bring_in_map(job, {"map": "displacement.png"})
-    bpy.ops.maquette.apply_detail()
-    assert submitted[2][0].layout.read_bytes() == (tmp_path / "layout.npz").read_bytes()
-    bpy.ops.maquette.save_displacement(filepath=str(tmp_path / "kept.png"))
-    bpy.ops.maquette.open_displacement(filepath=str(tmp_path / "kept.png"))
-    assert parts.detail_layouts.has_layout(bpy.context.scene.maquette.detail.map)
-
-
-def test_the_built_in_heads_seam_is_shown(maquette):
-    bpy.ops.maquette.add_built_in_flame_head()
-    assert bpy.ops.maquette.show_seam() == {"FINISHED"}
-    mesh = bpy.context.object.data
-    assert 50 < sum(edge.use_seam for edge in mesh.edges) < 2000 and "Detail Layout" in mesh.uv_layers
-
-
-def test_the_seam_of_another_model_is_asked_for(registered, parts, submitted, tmp_path):  # noqa: F811
-    registration, (head,) = registered[0], of_role("head")
-    assert bpy.ops.maquette.show_seam() == {"FINISHED"}
-    ((request, keywords),) = submitted
-    assert request.seam is None and request.model == registration.request["model"]
-    faces = registration.model.faces
-    uv = np.zeros((len(faces), 3, 2), np.float32)
-    layout = Layout(uv, np.zeros(len(faces), np.int32), ("scalp",), faces[:1, :2], topology_hash(faces))
-    write_layout(tmp_path / "layout.npz", layout)
-    job = asked(id=keywords["job_id"], folder=tmp_path, request={"seam": None}, context=keywords["context_ids"])
-    parts.detail_results.bring_in_layout(job, {"layout": "layout.npz"})
-    assert sum(edge.use_seam for edge in head.data.edges) == 1 and not parts.detail_layouts.has_layout(head)
-    assert bpy.context.scene.maquette.detail.layout == "custom"
 
 
 def test_what_lies_in_one_place_is_shown_by_turns(registered, parts, maquette_part):
