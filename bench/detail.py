@@ -19,13 +19,15 @@ from backend.detail.intersections import self_intersecting_share
 from backend.detail.registration_regions import movable
 from backend.errors import MaquetteError
 from backend.fit.model import model_to_fit
+from backend.fit.scan import read_scan
+from backend.formats.coefficients import read_coefficients
 from backend.formats.dense_mesh import read_dense_mesh
 
 from . import detail_layout
 from .detail_losses import time_losses
 from .detail_report import write_report
 from .detail_scans import FLAME, PERRY, STYLES, BenchScan, real_scans, synthetic_scans
-from .detail_stages import compare_stages
+from .detail_stages import compare_stages, whole_scan
 
 HELP = "Scans registered, either stage alone, UV layouts, maps there and back, losses: millimetres and seconds."
 PARTS = ("scans", "stages", "layouts", "losses")
@@ -103,6 +105,9 @@ def registered(scan: BenchScan, preset: str, out: Path) -> dict:
         "seconds", "stage_seconds", "scan_to_mesh_mm", "mesh_to_scan_mm", "clipped_vertices", "vertices", "scan_points",
     )  # fmt: skip
     row |= {key: report.get(key) for key in kept}
+    place = read_coefficients(folder / "coefficients.npz").similarity
+    points = (read_scan(scan.scan).points - place.translation) @ place.rotation / place.scale
+    row["whole_scan_mm"] = whole_scan(dense, mesh.vertices, points)
     row["self_intersecting_share"] = self_intersecting_share(mesh.vertices, mesh.faces, free)
     row["round_trip"] = detail_layout.round_trip(dense, given_displacement(folder / "registered.npz", dense))
     mean, points = report["scan_to_mesh_mm"]["mean"], report["scan_points"]

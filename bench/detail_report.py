@@ -19,14 +19,15 @@ def _scans(rows: list[dict]) -> str:
     lines = _head(
         "Scans registered",
         "", "preset", "scan to mesh mm: mean", "median", "95 %", "face", "scalp", "mesh to scan mm",
-        "self-intersecting %", "clipped", "points", "s in all", "fit", "stage 1", "stage 2",
+        "whole scan: mean", "95 %", "self-intersecting %", "clipped", "points", "s in all", "fit", "stage 1", "stage 2",
     )  # fmt: skip
     for row in rows:
         to_mesh, seconds = row["scan_to_mesh_mm"], row["stage_seconds"]
         regions = to_mesh["regions"]
         values = [_mm(to_mesh[key]) for key in ("mean", "median", "p95")]
         values += [_mm(regions[name]["mean"]) for name in ("face", "scalp")]
-        values += [_mm(row["mesh_to_scan_mm"]["mean"]), f"{100 * row['self_intersecting_share']:.3f}"]
+        values += [_mm(row["mesh_to_scan_mm"]["mean"]), *(_mm(row["whole_scan_mm"][key]) for key in ("mean", "p95"))]
+        values += [f"{100 * row['self_intersecting_share']:.3f}"]
         values += [str(row["clipped_vertices"]), f"{row['scan_points']:,}", f"{row['seconds']:.0f}"]
         values += [f"{seconds[name]:.0f}" if name in seconds else "" for name in ("fit", "vector", "normal")]
         lines.append(_line(row["scan"], row["preset"], *values))
@@ -43,14 +44,16 @@ def _scans(rows: list[dict]) -> str:
 def _stages(found: dict) -> str:
     lines = _head(
         "Either stage alone (HeadCraft, figure 10)",
-        "", "", "scan to mesh mm: mean", "95 %", "scalp", "mesh to scan mm", "self-intersecting %", "folded edges %",
+        "", "", "scan to mesh mm: mean", "95 %", "scalp", "mesh to scan mm", "whole scan: mean",
+        "self-intersecting %", "folded edges %",
     )  # fmt: skip
     for scan, ways in found.items():
         for way, figures in ways.items():
             to_mesh = figures["scan_to_mesh_mm"]
             values = [_mm(to_mesh["mean"]), _mm(to_mesh["p95"]), _mm(to_mesh["regions"]["scalp"]["mean"])]
+            whole = [_mm(figures["whole_scan_mm"]["mean"])]
             shares = [f"{100 * figures[key]:.3f}" for key in ("self_intersecting_share", "folded_share")]
-            lines.append(_line(scan, way, *values, _mm(figures["mesh_to_scan_mm"]["mean"]), *shares))
+            lines.append(_line(scan, way, *values, _mm(figures["mesh_to_scan_mm"]["mean"]), *whole, *shares))
     return "\n".join(lines)
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import trimesh
 from scipy.spatial import cKDTree
 
 from backend.geometry import mesh_losses
@@ -163,3 +164,20 @@ def test_the_nearest_of_triangles_of_all_sizes_is_found():
     vertices, faces = torch.from_numpy(corners.reshape(-1, 3)), torch.arange(1200).reshape(400, 3)
     found = point_mesh_face_distance(torch.from_numpy(points), vertices, faces, 0.0)
     assert found.item() == pytest.approx(away.min(axis=1).mean() + away.min(axis=0).mean())
+
+
+def test_losses_are_those_of_the_pytorch3d_that_is_here():
+    theirs = pytest.importorskip("pytorch3d.loss")
+    structures = pytest.importorskip("pytorch3d.structures")
+    sphere = trimesh.creation.icosphere(subdivisions=2)
+    random = torch.Generator().manual_seed(7)
+    vertices = torch.from_numpy(sphere.vertices).float()
+    vertices = vertices + 0.03 * torch.randn(vertices.shape, generator=random)
+    faces, points = torch.from_numpy(sphere.faces).long(), torch.randn((500, 3), generator=random)
+    mesh, cloud = structures.Meshes([vertices], [faces]), structures.Pointclouds([points])
+    same(mesh_edge_loss(vertices, unique_edges(faces), 0.1), theirs.mesh_edge_loss(mesh, 0.1))
+    for method in ("uniform", "cot"):
+        same(mesh_laplacian_smoothing(vertices, faces, method), theirs.mesh_laplacian_smoothing(mesh, method))
+    same(mesh_normal_consistency(vertices, faces), theirs.mesh_normal_consistency(mesh))
+    same(chamfer_distance(vertices, points).distance, theirs.chamfer_distance(vertices[None], points[None])[0])
+    same(point_mesh_face_distance(points, vertices, faces), theirs.point_mesh_face_distance(mesh, cloud))
