@@ -5,6 +5,7 @@ import json
 import os
 import platform
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from backend.formats.dense_keys import write_dense_keys
 from backend.formats.face_motion import FaceMotion, quaternions, write_face_motion
 from building import environments
 
+from .dense_head_pictures import PICTURES
 from .hair_scenes import CHECKOUT
 
 HELP = "The animated dense head: live against exact, frames a second in Blender, megabytes."
@@ -38,6 +40,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--detail", type=Path, help="A registration (registered.npz). Default: hair and bumps, synthetic."
     )
     parser.add_argument("--heads", type=int, default=50, help="Random expressions. Default: 50.")
+    parser.add_argument("--picture", type=Path, help="A picture (.jpg) of the live head to draw.")
     parser.add_argument("--frames", type=int, default=48, help="Of the motion that is played. Default: 48.")
 
 
@@ -65,7 +68,10 @@ def run(options: argparse.Namespace) -> None:
     write_coefficients(options.out / "coefficients.npz", Coefficients.of(model, identity=identity))
     write_face_motion(options.out / "motion.npz", _everything_moves(model, options.frames, random))
     results["machine"] = {"cores": os.cpu_count(), "python": platform.python_version()}
-    results |= _in_blender(options.model, options.out)
+    files = [(options.out / name).absolute() for name in ("dense_keys.npz", "coefficients.npz", "motion.npz")]
+    results |= json.loads(_in_blender("dense_head_in_blender.py", options.model, files).splitlines()[-1])
+    if options.picture:
+        _draw(options.model, files[:2], options.picture)
     (options.out / "results.json").write_text(json.dumps(results, indent=1))
     (options.out / "results.md").write_text(_table(results))
     print(f"Results in {options.out / 'results.md'}")
@@ -104,18 +110,27 @@ def _everything_moves(model, frames: int, random: np.random.Generator) -> FaceMo
     return FaceMotion("moving", times, np.zeros(0), expression, turns, waves(3, 0.01), model.name, model.hash)
 
 
-def _in_blender(model: str, folder: Path) -> dict:
+def _draw(model: str, files: list[Path], picture: Path) -> None:
+    """The live head in some expressions and poses, side by side in two rows."""
+    import cv2
+
+    with tempfile.TemporaryDirectory(prefix="maquette-") as folder:
+        _in_blender("dense_head_pictures.py", model, [*files, Path(folder)])
+        drawn = [cv2.imread(str(Path(folder) / f"{name}.png")) for name in PICTURES]
+    rows = [np.hstack(drawn[:3]), np.hstack(drawn[3:])]
+    cv2.imwrite(str(picture), np.vstack(rows), [cv2.IMWRITE_JPEG_QUALITY, 88])
+
+
+def _in_blender(script: str, model: str, files: list[Path]) -> str:
+    """What a script of this folder says to standard output, run by an interpreter that has bpy."""
     python = os.environ.get("MAQUETTE_BPY_PYTHON") or environments.blender()
-    files = (folder / name for name in ("dense_keys.npz", "coefficients.npz", "motion.npz"))
     where = model if model == BUILT_IN else Path(model).expanduser().absolute()
-    command = [python, CHECKOUT / "bench" / "dense_head_in_blender.py", where, *(f.absolute() for f in files)]
-    done = subprocess.run(
-        [*map(str, command)], stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": str(CHECKOUT)}
-    )
-    answer = next((line for line in reversed(done.stdout.splitlines()) if line.startswith("{")), None)
-    if done.returncode or answer is None:
+    command = [*map(str, (python, CHECKOUT / "bench" / script, where, *files))]
+    environment = os.environ | {"PYTHONPATH": str(CHECKOUT)}
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=environment)
+    if done.returncode:
         raise MaquetteError(f"The dense head in Blender ended with code {done.returncode}; what it said is above.")
-    return json.loads(answer)
+    return done.stdout.strip()
 
 
 def _table(results: dict) -> str:
