@@ -29,7 +29,7 @@ class Ball:
 
     low, high = np.array([-0.12, -0.12, -0.12]), np.array([0.13, 0.12, 0.15])
 
-    def __init__(self, steep=1.0):
+    def __init__(self, steep):
         self.steep = steep
 
     def __call__(self, points):
@@ -56,7 +56,7 @@ def euler(mesh):
     return len(mesh.vertices) - 3 * len(mesh.faces) // 2 + len(mesh.faces)
 
 
-@pytest.mark.parametrize("steep", [1.0, 0.3, 3.0])
+@pytest.mark.parametrize("steep", [0.3, 3.0])
 def test_a_field_is_asked_near_its_surface_only(reporter, steep):
     mesh = bake(Ball(steep), 200, reporter)
     assert np.abs(np.linalg.norm(mesh.vertices, axis=1) - RADIUS).max() < 2e-5
@@ -79,9 +79,9 @@ def test_the_band_has_what_all_nodes_have(reporter):
             return np.minimum(one, two)
 
     rings = Rings()
-    in_band = bake(rings, 193, reporter)
+    in_band = bake(rings, 145, reporter)
     everywhere = bake_grid(
-        grid_of(lambda points: rings(points.reshape(-1, 3)).reshape(points.shape[:-1]), 193), reporter
+        grid_of(lambda points: rings(points.reshape(-1, 3)).reshape(points.shape[:-1]), 145), reporter
     )
     assert len(in_band.faces) == len(everywhere.faces)
     np.testing.assert_allclose(in_band.vertices.min(axis=0), everywhere.vertices.min(axis=0), atol=1e-6)

@@ -87,8 +87,6 @@ def test_a_rigid_alignment_keeps_the_scale(head, tmp_path, reporter):
     result = evaluated(reporter, tmp_path / "larger.ply", BUILT_IN_HEAD, align="rigid", start="as they lie")
     assert result["alignment"]["scale"] == 1.0
     assert 1.0 < by_direction(result)["prediction to truth"]["mean"] < 4.0
-    result = evaluated(reporter, tmp_path / "larger.ply", BUILT_IN_HEAD, start="as they lie")
-    assert by_direction(result)["prediction to truth"]["mean"] < 0.01
 
 
 def test_what_the_prediction_lacks_is_an_error_and_what_the_truth_lacks_is_not(tmp_path, reporter):
@@ -124,12 +122,13 @@ def test_crops_leave_out_what_is_elsewhere(head, tmp_path, reporter):
     assert np.isnan(errors[head.vertices[:, 2] < -0.15]).all()
 
 
-def test_what_is_inside_counts_only_if_asked_for(tmp_path, reporter):
+def test_what_is_inside_counts_only_if_asked_for(tmp_path, reporter, monkeypatch):
     """A ball with a smaller one within it, against the ball alone."""
     (outer, faces), (inner, _) = sphere(0.1), sphere(0.05)
     both = np.concatenate([outer, inner]), np.concatenate([faces, faces + len(outer)])
     write_ply(tmp_path / "both.ply", *both)
     write_ply(tmp_path / "alone.ply", outer, faces)
+    monkeypatch.setattr("backend.evaluate.head_meshes.PICTURE", 100)
     asked = {"align": "none", "outside": True}
     seen = by_direction(evaluated(reporter, tmp_path / "both.ply", tmp_path / "alone.ply", **asked))
     assert seen["prediction to truth"]["max"] < 0.5 and seen["prediction to truth"]["points"] > 1000
