@@ -1,9 +1,10 @@
 """The dense head as shape keys and skin: what Blender plays live, and how far that is from the exact way.
 
 Blender adds shape keys before it skins, so the dense head's keys are the model's through the subdivision, and each has
-the change of the tangent frames (HeadCraft, B.1) on top: what the displacement does when that key alone is moved. For
-expressions that is a line through the turning displacement; for joints it is what the skin does not do by itself, as a
-function of the nine numbers, R - 1, that move the model's own pose correctives.
+the turning of the displacement (HeadCraft, B.1) on top: what the displacement does when that key alone is moved. For
+expressions that is a line: from 0 to 1 for shapes that have names of their own, such as "smile left", which are
+therefore exact at 1; from -1 to 1 for numbered modes, FLAME's, which are used both ways. For joints it is what the skin
+does not do by itself, as a function of the nine numbers, R - 1, that move the model's own pose correctives.
 """
 
 from collections.abc import Callable
