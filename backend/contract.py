@@ -13,7 +13,7 @@ from pathlib import Path
 from .errors import RequestError
 
 PRESETS = ("draft", "standard")
-REGISTRATION_PRESETS = ("draft", "standard")
+REGISTRATION_PRESETS = ("draft", "standard", "paper")
 DEVICES = ("auto", "cpu", "cuda", "mps")
 UNITS = {"m": 1.0, "cm": 0.01, "mm": 0.001, "inch": 0.0254}
 """Metres in one unit of a file."""

@@ -1,16 +1,20 @@
 """Registration of a scan: a dense head's displacements in two stages (HeadCraft, 3.1 and A.1)."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ..errors import ScanError
 from ..fit.scan import ScanSurface
 from ..formats.coefficients import Similarity
 from .dense import DenseHead
-from .registration_partners import Moving, Target, beyond
-from .registration_regions import Movable, fading, movable
+from .registration_paper import NORMAL, PARTIAL_NORMAL, PARTIAL_VECTOR, STEPS, VECTOR, PaperStage, paper_stage
+from .registration_partial import proximity, within
+from .registration_partners import TURN, Moving, Target, beyond
+from .registration_regions import Movable, covered_ears, fading, movable, without_ears
 from .registration_solver import Round, Schedule, normal_stage, vector_stage
+from .registration_untangle import untangle
 
 REACH = 0.42
 """Metres around the middle of the landmarks in which a scan may have hair."""
@@ -20,23 +24,30 @@ STAGES = ("vector", "normal")
 
 SCHEDULES = {
     "draft": Schedule(
-        vector=(Round(30, 0.03), Round(10, 0.03), Round(3, 0.03), Round(1, 0.02)),
-        normal=(Round(10, 0.012), Round(1, 0.008)),
+        vector=(
+            Round(10, 0.08, pull=0.2), Round(3, 0.08, pull=0.2), Round(1, 0.06, pull=0.2), Round(0.3, 0.06, pull=0.2),
+            Round(0.1, 0.04, pull=0.2), Round(0.3, 0.01),
+        ),
+        normal=(Round(10, 0.008), Round(0.5, 0.005)),
         samples=30_000,
         smoothing=8,
     ),
     "standard": Schedule(
         vector=(
-            Round(100, 0.03), Round(30, 0.03), Round(10, 0.03), Round(3, 0.03), Round(1, 0.02), Round(0.3, 0.02),
-            Round(3, 0.01, level=1), Round(1, 0.01, level=1), Round(0.3, 0.01, level=1),
+            Round(30, 0.08, pull=0.2), Round(10, 0.08, pull=0.2), Round(3, 0.08, pull=0.2), Round(1, 0.08, pull=0.2),
+            Round(0.3, 0.08, pull=0.2), Round(0.1, 0.08, pull=0.2), Round(0.1, 0.08, pull=0.2),
+            Round(0.3, 0.05, level=1, pull=0.2), Round(0.1, 0.05, level=1, pull=0.2),
+            Round(0.1, 0.05, level=1, pull=0.1), Round(0.3, 0.01, level=1),
         ),
-        normal=(
-            Round(30, 0.012), Round(10, 0.01), Round(3, 0.008), Round(1, 0.006), Round(0.5, 0.005), Round(0.1, 0.004),
-        ),
+        normal=(Round(10, 0.008), Round(3, 0.008), Round(1, 0.006), Round(0.5, 0.005), Round(0.1, 0.004)),
         samples=60_000,
         smoothing=8,
     ),
 }  # fmt: skip
+
+
+NEAR = 0.002
+"""Metres from the scan of a whole head within which a vertex counts as seen."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,40 +106,120 @@ def register(
         steps: of Adam in a stage of ``paper``; 0 for the published number.
         device: where ``paper`` computes.
     """
-    seconds, began = {}, time.monotonic()
-    free = movable(dense)
-    reporter.stage("Sorting the scan by what may move")
-    others = beyond(scanned.points, scanned.normals, vertices, dense.faces, free.free_faces, free.ears)
-    target = Target(scanned.points[~others], scanned.normals[~others])
-    schedule = SCHEDULES[preset]
-    base = vertices.copy()
+    run = _Run(dense, vertices, scanned, partial, reporter)
+    paper = preset == "paper"
+    if not paper:
+        run.flatten_covered_ears()
     if "vector" in stages:
-        reporter.stage("Moving the scalp onto the scan", len(schedule.vector))
-        sub = dense.subdivision
-        coarse = dense.model.faces
-        base = base + vector_stage(
-            coarse, sub.matrix.shape[1], sub.levels, base, dense.faces, free.scalp, free.free_faces, target, schedule,
-            reporter,
-        )  # fmt: skip
-        seconds["vector"], began = round(time.monotonic() - began, 2), time.monotonic()
+        run.timed("vector", run.vector_by_adam if paper else run.vector, preset, steps, device)
     if "normal" in stages:
-        reporter.stage("Fitting scalp and face along their normals", len(schedule.normal))
-        base = base + normal_stage(base, dense.faces, free.all, free.free_faces, target, schedule, reporter)
-        seconds["normal"], began = round(time.monotonic() - began, 2), time.monotonic()
-    displacement = base - vertices
-    displacement *= fading(vertices, dense.faces, free, displacement)[:, None]
-    base = vertices + displacement
-    return Registration(displacement, observed(dense, base, free, target), free, seconds)
+        run.timed("normal", run.normal_by_adam if paper else run.normal, preset, steps, device)
+    if not paper:
+        run.timed("borders", run.end_gently)
+        run.timed("untangling", run.untangle)
+    displacement = run.base - vertices
+    return Registration(displacement, observed(dense, run.base, run.free, scanned, partial), run.free, run.seconds)
 
 
-NEAR = 0.002
-"""Metres from the scan within which a vertex counts as seen."""
+class _Run:
+    """One registration as it goes: ``base`` (W, 3) metres is the head so far, ``free`` what may move."""
+
+    def __init__(self, dense: DenseHead, vertices: np.ndarray, scanned: Scanned, partial: bool, reporter):
+        self.dense, self.fitted, self.scanned, self.partial = dense, vertices, scanned, partial
+        self.reporter, self.seconds = reporter, {}
+        self.base, self.free = vertices.copy(), movable(dense)
+        if partial:
+            self.free = within(scanned.points, vertices, self.free, dense.faces)
+            if not self.free.all.any():
+                raise ScanError("The part of the scan lies nowhere on face or scalp; check its landmarks.")
+
+    def timed(self, name: str, stage, *arguments) -> None:
+        """Run a stage and keep its seconds."""
+        began = time.monotonic()
+        stage(*arguments)
+        self.seconds[name] = round(time.monotonic() - began, 2)
+
+    def flatten_covered_ears(self) -> None:
+        """Ears under hair span flat between their borders, and go with the scalp."""
+        covered = covered_ears(self.dense, self.base, self.scanned.points)
+        self.base, self.free = without_ears(self.dense, self.base, self.free, [] if self.partial else covered)
+
+    def vector(self, preset: str, *_) -> None:
+        """Stage 1 of the solver."""
+        schedule, sub = self.schedule(preset), self.dense.subdivision
+        moves = self.free.scalp[self.dense.faces].all(axis=1)
+        if not moves.any():
+            return
+        self.reporter.stage("Moving the scalp onto the scan", len(schedule.vector))
+        self.base = self.base + vector_stage(
+            self.dense.model.faces, sub.matrix.shape[1], sub.levels, self.base, self.dense.faces, self.free.scalp,
+            moves, self.target(moves), schedule, self.reporter,
+        )  # fmt: skip
+
+    def normal(self, preset: str, *_) -> None:
+        """Stage 2 of the solver."""
+        schedule, moves = self.schedule(preset), self.free.free_faces
+        self.reporter.stage("Fitting scalp and face along their normals", len(schedule.normal))
+        self.base = self.base + normal_stage(
+            self.base, self.dense.faces, self.free.all, moves, self.target(moves), schedule, self.reporter
+        )
+
+    def vector_by_adam(self, _, steps: int, device) -> None:
+        """Stage 1 as published."""
+        self.reporter.stage("Stage 1 of the published optimisation", steps or STEPS)
+        self.by_adam(PARTIAL_VECTOR if self.partial else VECTOR, self.free.scalp, False, steps, device)
+
+    def normal_by_adam(self, _, steps: int, device) -> None:
+        """Stage 2 as published."""
+        self.reporter.stage("Stage 2 of the published optimisation", steps or STEPS)
+        self.by_adam(PARTIAL_NORMAL if self.partial else NORMAL, self.free.all, True, steps, device)
+
+    def by_adam(self, stage: PaperStage, free: np.ndarray, along_normals: bool, steps: int, device) -> None:
+        """One of the published stages."""
+        self.base = self.base + paper_stage(
+            self.base, self.dense.faces, free, self.scanned.points, stage, along_normals, steps or STEPS, device,
+            self.reporter,
+        )  # fmt: skip
+
+    def end_gently(self) -> None:
+        """Displacements fade out before what stays."""
+        displacement = self.base - self.fitted
+        displacement *= fading(self.fitted, self.dense.faces, self.free, displacement)[:, None]
+        self.base = self.fitted + displacement
+
+    def untangle(self) -> None:
+        """Folds that the displacement made are evened out."""
+        self.reporter.stage("Smoothing out folds")
+        displacement = untangle(
+            self.fitted, self.base - self.fitted, self.dense.faces, self.free.skin, self.free.all, self.reporter
+        )
+        self.base = self.fitted + displacement
+
+    def schedule(self, preset: str) -> Schedule:
+        """The solver's rounds; stiffer where only a part was seen, as the published weights are."""
+        chosen = SCHEDULES[preset]
+        if not self.partial:
+            return chosen
+        stiffer = PARTIAL_VECTOR.edge / VECTOR.edge
+        return replace(chosen, vector=tuple(replace(r, stiffness=r.stiffness * stiffer) for r in chosen.vector))
+
+    def target(self, moves: np.ndarray) -> Target:
+        """The scan without what shows parts that stay: ``moves`` (G,) are the triangles that do not."""
+        points, normals = self.scanned.points, self.scanned.normals
+        others = beyond(points, normals, self.base, self.dense.faces, moves, self.free.ears)
+        return Target(points[~others], normals[~others])
 
 
-def observed(dense: DenseHead, vertices: np.ndarray, free: Movable, target: Target) -> np.ndarray:
+def observed(
+    dense: DenseHead, vertices: np.ndarray, free: Movable, scanned: Scanned, partial: bool = False
+) -> np.ndarray:
     """(W,) bool: free vertices (W, 3) that the scan lies at (HeadCraft, supplementary: the final mask)."""
     moving = Moving(dense.faces[free.skin])
     moving.move(vertices)
-    found = target.nearest(vertices, moving.normals, 0.006)
-    near = np.linalg.norm(vertices - target.points[found], axis=1) < NEAR
-    return free.all & near & ((target.normals[found] * moving.normals).sum(axis=1) > 0)
+    target = Target(scanned.points, scanned.normals)
+    found = target.nearest(vertices, moving.normals, TURN)
+    gap, normals = vertices - target.points[found], target.normals[found]
+    along = (gap * normals).sum(axis=1)
+    aside = np.linalg.norm(gap - along[:, None] * normals, axis=1)
+    near, beside = proximity(scanned.points) if partial else (NEAR, 2 * NEAR)
+    return free.all & (np.abs(along) < near) & (aside < beside) & ((normals * moving.normals).sum(axis=1) > 0)

@@ -5,15 +5,23 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 from scipy.sparse.linalg import splu
+from scipy.spatial import cKDTree
 
 from .charts import FACE, SCALP
 from .dense import DenseHead
+from .smoothing import neighbours
 
 FROZEN = ("neck", "left_ear", "right_ear", "mouth_pocket", "eyes", "left_eyeball", "right_eyeball")
 """Parts whose exact shape an animation needs, or that no scanner sees (HeadCraft, A.1)."""
-WIDTHS = {"lining": 0.004, "ears": 0.008, "neck": 0.016}
+WIDTHS = {"lining": 0.004, "ears": 0.008, "neck": 0.016, "part": 0.012}
 """Metres over which displacements fade out before what is frozen. Between the lips and under the lids a short slope
 does not show; at the neck it must be gentle."""
+EARS = ("left_ear", "right_ear")
+SHOWN, LEAST_SHOWN = 0.006, 0.4
+"""Metres from the scan within which a part of an ear is seen, and the share of an ear that is, at least, unless hair
+covers it."""
+FLATTENED = 8
+"""Rings of dense vertices around a covered ear that are flattened with it."""
 OVERHANG = 0.012
 """Metres of displacement from which the slope may be steeper: hair ends in a step."""
 
@@ -64,6 +72,58 @@ def movable(dense: DenseHead) -> Movable:
     kinds["ears"] = np.union1d(kinds["ears"], np.setdiff1d(np.intersect1d(border, dense.faces[ear]), kinds["neck"]))
     kinds["lining"] = np.setdiff1d(border, np.concatenate(list(kinds.values())))
     return Movable(scalp & free, free, inside.all(axis=1), ear, outer | ear, kinds)
+
+
+def covered_ears(dense: DenseHead, vertices: np.ndarray, points: np.ndarray) -> list[str]:
+    """The ears that a scan does not show because hair hangs over them.
+
+    Args:
+        dense: the head.
+        vertices: (W, 3) metres, as fitted.
+        points: (N, 3) metres, of the scan.
+    """
+    tree, found = cKDTree(points), []
+    middle = vertices[dense.regions[SCALP]].mean(axis=0)
+    for name in EARS:
+        ear = dense.regions.get(name, np.zeros(0, int))
+        if not len(ear):
+            continue
+        place = vertices[ear]
+        shown = (tree.query(place)[0] < SHOWN).mean()
+        # Hair lies further out than the ear; a hole in the scan has nothing there.
+        out = (place.mean(axis=0) - middle)[0]
+        beside = np.linalg.norm((points - place.mean(axis=0))[:, 1:], axis=1) < 0.015
+        outside = np.sign(out) * (points[beside, 0] - place.mean(axis=0)[0]) > 0
+        if shown < LEAST_SHOWN and outside.sum() > 20:
+            found.append(name)
+    return found
+
+
+def without_ears(dense: DenseHead, vertices: np.ndarray, free: Movable, ears: list[str]) -> tuple[np.ndarray, Movable]:
+    """The head with ears flattened into the scalp around them, as hair that hangs over them needs it.
+
+    Returns:
+        (W, 3) metres, the ears spanned harmonically between their borders; and what may move, the ears among the scalp.
+    """
+    if not ears:
+        return vertices, free
+    inside = np.zeros(dense.vertex_count, bool)
+    inside[np.concatenate([dense.regions[name] for name in ears])] = True
+    inside &= ~free.all
+    near, _ = neighbours(dense.faces, dense.vertex_count)
+    mark = inside.astype(float)
+    for _ in range(FLATTENED):
+        mark = np.maximum(mark, near @ mark > 0)
+    # The crease behind an ear goes with it.
+    inside |= (mark > 0) & free.scalp
+    laplacian = sparse.diags(np.asarray(near.sum(axis=1)).ravel()) - near
+    mine, rest = np.flatnonzero(inside), np.flatnonzero(~inside)
+    rows = laplacian.tocsr()[mine]
+    result = vertices.copy()
+    result[mine] = splu(rows[:, mine].tocsc()).solve(-(rows[:, rest] @ vertices[rest]))
+    may = free.all | inside
+    borders = {kind: np.setdiff1d(border, mine) for kind, border in free.borders.items()}
+    return result, Movable(free.scalp | inside, may, may[dense.faces].all(axis=1), free.ears, free.skin, borders)
 
 
 def fading(vertices: np.ndarray, faces: np.ndarray, free: Movable, displacement: np.ndarray) -> np.ndarray:

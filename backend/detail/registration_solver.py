@@ -19,6 +19,8 @@ from .subdivision import subdivide
 
 USUAL_EDGE = 0.0015
 """Metres of a dense head's edge."""
+PULLED = 0.003
+"""Metres from which a point of the scan is far."""
 MOST_FINER = 3.0
 """Times that an edge is taken to be shorter than the usual, at most."""
 
@@ -32,7 +34,9 @@ class Round:
         reach: metres between partners, at most.
         alike: cosine between their normals, at least.
         level: rounds of subdivision that the unknowns have; of stage 1 only.
-        turn: metres that a right angle between normals stands for, about.
+        turn: metres that opposite normals are apart, halved, when partners are sought.
+        pull: weight with which far points of the scan draw the head towards them, and not only onto their planes: hair
+            that hangs or stands off is reached by stretching. Of stage 1 only.
     """
 
     stiffness: float
@@ -40,6 +44,7 @@ class Round:
     alike: float = 0.5
     level: int = 0
     turn: float = 0.006
+    pull: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -97,8 +102,16 @@ def pairs(moving: Moving, target: Target, chosen: np.ndarray, free: np.ndarray, 
     along = (gap * normals).sum(axis=1)
     # Both ways weigh the same in all, however many points the scan has.
     share = max(to_scan.trust.sum(), 1e-9) / max(ok.sum(), 1)
-    to_head = Pairs(on.corners[ok], on.weights[ok], normals[ok], along[ok], share * _robust(along[ok], step.reach))
-    return [to_scan, to_head]
+    trust = share * (np.ones(ok.sum()) if step.pull else _robust(along[ok], step.reach))
+    found = [to_scan, Pairs(on.corners[ok], on.weights[ok], normals[ok], along[ok], trust)]
+    if step.pull:
+        size = np.linalg.norm(gap, axis=1)
+        far = on.inside & (size > PULLED) & (size < step.reach) & free[on.corners].all(axis=1)
+        for axis in np.eye(3):
+            every = np.broadcast_to(axis, (far.sum(), 3))
+            pulled = np.full(far.sum(), share * step.pull)
+            found.append(Pairs(on.corners[far], on.weights[far], every, gap[far] @ axis, pulled))
+    return found
 
 
 def _robust(along: np.ndarray, reach: float) -> np.ndarray:

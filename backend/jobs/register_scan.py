@@ -8,6 +8,7 @@ from .. import device as devices
 from ..contract import RegisterScan
 from ..detail.dense import dense_head
 from ..detail.displacement_map import bake
+from ..detail.intersections import self_intersecting_share
 from ..detail.registration import REACH, Scanned, register
 from ..detail.registration_measure import measure
 from ..fit.head_on_scan import lay_head_on_scan
@@ -56,6 +57,9 @@ def run(request: RegisterScan, reporter: Reporter) -> dict:
     reporter.stage("Measuring and baking", 3)
     vertices = fitted + found.displacement
     figures, residual = measure(dense, vertices, found.movable, scanned)
+    # Of the skin: eyeballs touch the lids in many models.
+    skin = dense.faces[found.movable.skin]
+    shares = [round(self_intersecting_share(place, skin), 6) for place in (vertices, fitted)]
     reporter.step()
     # Stored for the rest head, turned back as the surface turns from the fitted one (B.1).
     displacement = dense.to_rest(found.displacement, fitted, rest)
@@ -85,6 +89,8 @@ def run(request: RegisterScan, reporter: Reporter) -> dict:
         "free_vertices": int(found.movable.all.sum()),
         "observed_vertices": int(found.observed.sum()),
         "scan_points": len(scanned.points),
+        "self_intersecting_share": shares[0],
+        "self_intersecting_share_of_fit": shares[1],
         "clipped_vertices": baked.clipped,
     } | figures
     write_json(folder / "report.json", report)
