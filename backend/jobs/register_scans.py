@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import os
+import statistics
 import time
 from pathlib import Path
 
@@ -82,7 +83,7 @@ def run(request: RegisterScans, reporter: Reporter) -> dict:
         "registered": states.count(DONE),
         "kept": states.count(KEPT),
         "failed": states.count(FAILED),
-        "median_mm": means[len(means) // 2] if means else None,
+        "median_mm": statistics.median(means) if means else None,
         "worst_mm": means[-1] if means else None,
     }
 
