@@ -46,13 +46,14 @@ def make_layout(
     Raises:
         HeadError: regions are missing, or the seam leaves a piece that cannot be laid flat.
     """
-    label, names = charts(vertices, faces, regions)
     links = adjacency(faces)
+    marked = None if seam is None else _among(links[:, 2:], np.asarray(seam), len(vertices))
+    label, names = charts(vertices, faces, regions)
     cut = label[links[:, 0]] != label[links[:, 1]]
-    if seam is not None:
+    if marked is not None:
         ours = np.isin(label, [names.index(SCALP), names.index(FACE)])
         cut &= ~(ours[links[:, 0]] & ours[links[:, 1]])
-        cut |= _among(links[:, 2:], np.asarray(seam), len(vertices))
+        cut |= marked
     pieces = islands(vertices, faces, cut)
     if seam is None:
         order = {label[piece.faces[0]]: piece for piece in pieces}
