@@ -1,4 +1,4 @@
-"""The backend from a shell. Every request's options come from its dataclass in contract.py, and nowhere else.
+"""The backend from a shell. Every request's options come from its dataclass in contract/, and nowhere else.
 
 python -m backend reconstruct-hair CAPTURE --preset draft --out DIR
 python -m backend job FOLDER          a job that Blender laid down

@@ -1,0 +1,64 @@
+"""Requests about captures: cameras and photographs."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from .settings import Request, setting
+
+
+@dataclass(frozen=True)
+class ImportCameras(Request):
+    """A capture from cameras that another program solved, and their pictures."""
+
+    kind = "import-cameras"
+    file: Path = setting(
+        "Cameras: a COLMAP model's folder, transforms.json, Metashape .xml, RealityCapture .csv, Meshroom .sfm, or"
+        " cameras.npz.",
+        positional=True,
+    )
+    images: Path | None = setting(
+        "Folder of the pictures; without one they are looked for where the file names them, and beside it.", None
+    )
+    unit: str = setting(
+        "Unit of the file's positions (m, cm, mm, inch, or metres in one unit); without one, what the file says, and"
+        " else unknown until a head is fitted.",
+        "",
+    )
+    up: str = setting(
+        "Keep the file's axes, whose Z is taken for up, or turn them as the cameras were held.", "file",
+        choices=("file", "cameras"),
+    )  # fmt: skip
+    pictures: str = setting(
+        "Copy the pictures, or give the same files a second name where the disk can.", "copy",
+        choices=("copy", "link"),
+    )  # fmt: skip
+    capture: Path | None = setting("Folder of the capture; without one, the job's own.", None)
+
+
+@dataclass(frozen=True)
+class RenderGroundTruth(Request):
+    """Render a capture of hair, a head, or both, with masks, depth, labels, landmarks and the truth beside it."""
+
+    kind = "render-ground-truth"
+    exclusive = True
+    out: Path | None = setting("Folder of the capture; an earlier render in it is replaced.", None)
+    hair: str = setting("Names of the Curves objects, as a JSON list.", "[]")
+    head: str = setting("Name of the head's mesh object, if there is one.", "")
+    cameras: str = setting(
+        "Rings of cameras around the subject, or the scene's own.", "rings", choices=("rings", "scene")
+    )
+    views: int = setting("Cameras on the rings around the subject.", 24, minimum=1, maximum=1000)
+    size: int = setting("Width and height of a picture.", 512, minimum=16, maximum=8192, unit="pixels")
+    samples: int = setting("Most samples a pixel; fewer are taken where a pixel is clean.", 64, minimum=1, maximum=4096)
+    seed: int = setting("Seed of the render's noise and of the colours of strands.", 0, minimum=0, maximum=2**31 - 1)
+    lighting: str = setting("Soft studio light, or the scene's own.", "studio", choices=("studio", "scene"))
+    denoise: bool = setting("Remove the render's noise with OpenImageDenoise.", True)
+    surface: bool = setting("Write the outer surface of head and hair; needs the backend.", True)
+
+
+@dataclass(frozen=True)
+class UndistortPhotographs(Request):
+    """The pinhole copies of a capture's distorted photographs, which Blender shows behind its cameras."""
+
+    kind = "undistort-photographs"
+    capture: Path = setting("Folder of the capture.", positional=True)
