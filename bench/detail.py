@@ -10,23 +10,28 @@ import time
 from pathlib import Path
 
 import cv2
+import numpy as np
 
 from backend.child_job import ChildJob
 from backend.contract import BUILT_IN, REGISTRATION_PRESETS, RegisterScan
 from backend.detail.dense import dense_head
 from backend.detail.given import given_displacement
 from backend.detail.intersections import self_intersecting_share
+from backend.detail.registration import REACH
 from backend.detail.registration_regions import movable
 from backend.errors import MaquetteError
 from backend.fit.model import model_to_fit
-from backend.fit.scan import read_scan
+from backend.fit.scan import ScanSurface, read_scan
+from backend.fit.surfaces import MovingSurface
 from backend.formats.coefficients import read_coefficients
-from backend.formats.dense_mesh import read_dense_mesh
+from backend.formats.dense_mesh import DenseMesh, read_dense_mesh
+from backend.formats.landmarks import read_landmarks
 
 from . import detail_layout
 from .detail_losses import time_losses
 from .detail_report import write_report
 from .detail_scans import FLAME, PERRY, STYLES, BenchScan, real_scans, synthetic_scans
+from .detail_stages import POINTS as WHOLE_POINTS
 from .detail_stages import compare_stages, whole_scan
 
 HELP = "Scans registered, either stage alone, UV layouts, maps there and back, losses: millimetres and seconds."
@@ -105,14 +110,26 @@ def registered(scan: BenchScan, preset: str, out: Path) -> dict:
         "seconds", "stage_seconds", "scan_to_mesh_mm", "mesh_to_scan_mm", "clipped_vertices", "vertices", "scan_points",
     )  # fmt: skip
     row |= {key: report.get(key) for key in kept}
-    place = read_coefficients(folder / "coefficients.npz").similarity
-    points = (read_scan(scan.scan).points - place.translation) @ place.rotation / place.scale
-    row["whole_scan_mm"] = whole_scan(dense, mesh.vertices, points)
+    row["whole_scan_mm"] = whole_scan(dense, mesh.vertices, _seen_points(scan, folder, report, mesh))
     row["self_intersecting_share"] = self_intersecting_share(mesh.vertices, mesh.faces, free)
     row["round_trip"] = detail_layout.round_trip(dense, given_displacement(folder / "registered.npz", dense))
     mean, points = report["scan_to_mesh_mm"]["mean"], report["scan_points"]
     print(f"{scan.label}, {preset}: {mean:.3f} mm, {wall:.0f} s, {points:,} points", flush=True)
     return row
+
+
+def _seen_points(scan: BenchScan, folder: Path, report: dict, mesh: DenseMesh) -> np.ndarray:
+    """(N, 3) metres, in the head's frame: points of what can be seen of a scan's surface from outside."""
+    on_file = read_coefficients(folder / "coefficients.npz").similarity
+    metres = report["metres_per_unit"]
+    head = MovingSurface(mesh.faces)
+    head.move(on_file.apply(mesh.vertices) * metres)
+    middle = read_landmarks(scan.landmarks).points.mean(axis=0) * metres
+    surface = ScanSurface(
+        read_scan(scan.scan), metres, middle, lambda at: head.normals_at(*head.nearest(at)[1:]), REACH
+    )
+    points = surface.samples(WHOLE_POINTS)[0] / metres
+    return (points - on_file.translation) @ on_file.rotation / on_file.scale
 
 
 def layouts(options: argparse.Namespace) -> dict:
