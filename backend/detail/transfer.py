@@ -13,6 +13,9 @@ from .displacement_map import repair_seam
 from .given import REGISTERED, bake_map, check_model, given_displacement
 from .texels import texel_places
 
+COVERED = 0.004
+"""Metres that an ear is displaced by in the mean when hair lies over it."""
+
 
 def texels_of(path: Path, dense: DenseHead, size: int, identity: np.ndarray | None = None) -> np.ndarray:
     """(size, size, 3) metres, object axes, in the dense head's layout.
@@ -35,7 +38,7 @@ def texels_of(path: Path, dense: DenseHead, size: int, identity: np.ndarray | No
 
 
 def transferred(hair: np.ndarray, face: np.ndarray, dense: DenseHead) -> DisplacementMap:
-    """The map with the scalp's chart of one and all other charts of another, its seam repaired (A.2).
+    """The map with the scalp of one, ears that hair covers among it, and all else of another, seams repaired (A.2).
 
     Args:
         hair, face: (N, N, 3) metres, object axes, in the dense head's layout.
@@ -47,8 +50,14 @@ def transferred(hair: np.ndarray, face: np.ndarray, dense: DenseHead) -> Displac
     drawn = rasterise(pixels, np.ones(len(pixels)), corners, (size, size), perspective=False)
     covered = drawn.covered
     row, column = distance_transform_edt(~covered, return_distances=False, return_indices=True)
-    scalp = dense.chart[drawn.face[row, column]] == dense.layout.names.index(SCALP)
-    return repaired(np.where(scalp[..., None], hair, face), covered, dense)
+    chart = dense.chart[drawn.face[row, column]]
+    taken = [dense.layout.names.index(SCALP)]
+    for number, name in enumerate(dense.layout.names):
+        # An ear under hair is a part of that hair; bare ears are left as they are.
+        mine = covered & (chart == number)
+        if name.endswith("_ear") and max(np.linalg.norm(v[mine], axis=1).mean() for v in (hair, face)) > COVERED:
+            taken.append(number)
+    return repaired(np.where(np.isin(chart, taken)[..., None], hair, face), covered, dense)
 
 
 def repaired(values: np.ndarray, covered: np.ndarray, dense: DenseHead) -> DisplacementMap:
