@@ -20,8 +20,6 @@ EARS = ("left_ear", "right_ear")
 SHOWN, LEAST_SHOWN = 0.006, 0.4
 """Metres from the scan within which a part of an ear is seen, and the share of an ear that is, at least, unless hair
 covers it."""
-FLATTENED = 8
-"""Rings of dense vertices around a covered ear that are flattened with it."""
 OVERHANG = 0.012
 """Metres of displacement from which the slope may be steeper: hair ends in a step."""
 
@@ -109,13 +107,12 @@ def without_ears(dense: DenseHead, vertices: np.ndarray, free: Movable, ears: li
         return vertices, free
     inside = np.zeros(dense.vertex_count, bool)
     inside[np.concatenate([dense.regions[name] for name in ears])] = True
+    # An ear's chart is a little larger or smaller than its region; none of it may stay behind.
+    for name in ears:
+        if name in dense.layout.names:
+            inside[dense.faces[dense.chart == dense.layout.names.index(name)].ravel()] = True
     inside &= ~free.all
     near, _ = neighbours(dense.faces, dense.vertex_count)
-    mark = inside.astype(float)
-    for _ in range(FLATTENED):
-        mark = np.maximum(mark, near @ mark > 0)
-    # The crease behind an ear goes with it.
-    inside |= (mark > 0) & free.scalp
     laplacian = sparse.diags(np.asarray(near.sum(axis=1)).ravel()) - near
     mine, rest = np.flatnonzero(inside), np.flatnonzero(~inside)
     rows = laplacian.tocsr()[mine]

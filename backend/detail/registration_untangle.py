@@ -12,6 +12,8 @@ RINGS = 3
 """Of vertices around a fault that are evened out."""
 EVENED = 4
 """Times in a round that each takes its neighbours' mean."""
+HAIR = 0.006
+"""Metres of displacement that are hair rather than skin."""
 REACH = 0.008
 """Metres around a fault in which another may come of mending it."""
 
@@ -51,8 +53,9 @@ def untangle(
         for _ in range(EVENED):
             result[mine] = mean[mine] @ result
         if number >= ROUNDS // 2:
-            # What evening out does not mend goes back to where the model had it.
-            result[mine] *= 0.7
+            # What evening out does not mend goes back to where the model had it; hair would be torn by that.
+            small = mine[np.linalg.norm(result[mine], axis=1) < HAIR]
+            result[small] *= 0.7
         looked = _around(moved, faces, skin, faults)
         reporter.check()
     return result
