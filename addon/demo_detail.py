@@ -21,7 +21,7 @@ from .ground_truth.render import Subject, render_ground_truth
 from .heads import head_from_object
 from .versions import use_nodes
 
-STYLE, SEED, SPACING = "bob", 3, 0.003
+STYLE, SEED, SPACING = "ponytail", 3, 0.002
 SHOWN = (0.95, 1.95, 2.6)
 """Seconds of the recording that the strip shows: smiling, talking, talking with the head turned."""
 ASIDE = 0.6
