@@ -20,14 +20,10 @@ class MakeScan(Request):
     unit: str = setting("Unit of the scan's file.", "m", choices=tuple(UNITS))
 
 
-@dataclass(frozen=True)
-class RegisterScan(Request):
-    """A dense head's displacements registered to a scan with landmarks, and their map in the custom UV layout."""
+@dataclass(frozen=True, kw_only=True)
+class _Registration(Request):
+    """Settings of a registration, of one scan or of many alike."""
 
-    kind = "register-scan"
-    exclusive = True
-    scan: Path = setting("Scan: a mesh or point cloud (.obj, .ply, .stl, .glb, .npz).", positional=True)
-    landmarks: Path = setting("Landmarks on the scan (.npy, MeshLab's .pp, .json), in the scan's own unit and axes.")
     model: str = head_model()
     unit: str = setting(
         "Unit of the scan's file (m, cm, mm, inch, or metres in one unit); guessed from the face without one.", ""
@@ -45,7 +41,17 @@ class RegisterScan(Request):
 
 
 @dataclass(frozen=True)
-class RegisterScans(Request):
+class RegisterScan(_Registration):
+    """A dense head's displacements registered to a scan with landmarks, and their map in the custom UV layout."""
+
+    kind = "register-scan"
+    exclusive = True
+    scan: Path = setting("Scan: a mesh or point cloud (.obj, .ply, .stl, .glb, .npz).", positional=True)
+    landmarks: Path = setting("Landmarks on the scan (.npy, MeshLab's .pp, .json), in the scan's own unit and axes.")
+
+
+@dataclass(frozen=True)
+class RegisterScans(_Registration):
     """All scans of a folder registered, each in a process of its own; what was finished earlier is kept."""
 
     kind = "register-scans"
@@ -56,20 +62,6 @@ class RegisterScans(Request):
     workers: int = setting(
         "Registrations at once; 0 takes half as many as there are processor cores.", 0, minimum=0, maximum=256
     )
-    model: str = head_model()
-    unit: str = setting(
-        "Unit of the scan's file (m, cm, mm, inch, or metres in one unit); guessed from the face without one.", ""
-    )
-    preset: str = setting(
-        "Fewer rounds, the default, or the published optimisation.", "standard", choices=REGISTRATION_PRESETS
-    )
-    partial: bool = setting("The scan shows a part of the head only, such as one depth picture does.", False)
-    size: int = setting("Width and height of the displacement map.", 1024, minimum=64, maximum=8192, unit="texels")
-    expression: bool = setting("Fit an expression and the jaw as well.", True)
-    steps: int = setting(
-        "Adam's steps in each stage of the preset paper; 0 takes the published 1,000.", 0, minimum=0, maximum=100_000
-    )
-    device: str = setting("Where to compute.", "auto", choices=DEVICES)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,6 @@ from ..protocol import Reporter
 DOUBTFUL = 0.04
 """Share of the truth's size that the mean distance may be, before the artist is told that the heads may not have found
 each other."""
-ODD_SCALE = 3.0
 
 
 def run(request: EvaluateHead, reporter: Reporter) -> dict:
