@@ -15,6 +15,7 @@ from ..backend.errors import HeadError
 from ..backend.formats.coefficients import ARRAYS, SIMILARITY, Coefficients, Similarity
 from ..backend.formats.dense_mesh import DenseMesh
 from .detail_rig import UV_LAYER, take_over
+from .heads import triangle_mesh
 from .skin_material import eye_material, skin_material
 from .visibility import evaluable
 
@@ -91,13 +92,7 @@ def add_detail(
         plain: FLAME head whose materials and UV maps it takes over, besides the layout; skin and eyes without one.
         job_id: of the job that made it.
     """
-    mesh = bpy.data.meshes.new(name)
-    mesh.vertices.add(len(dense.vertices))
-    mesh.vertices.foreach_set("co", dense.vertices.ravel())
-    mesh.loops.add(3 * len(dense.faces))
-    mesh.loops.foreach_set("vertex_index", dense.faces.ravel())
-    mesh.polygons.add(len(dense.faces))
-    mesh.polygons.foreach_set("loop_start", np.arange(0, 3 * len(dense.faces), 3, dtype=np.int32))
+    mesh = triangle_mesh(name, dense.vertices, dense.faces)
     if plain is not None:
         take_over(mesh, plain.data)
     else:

@@ -22,6 +22,7 @@ from .flame_drivers import Source, drive
 from .flame_pose import HARD_LIMIT, read_coefficients_of
 from .flame_rig import Rig, escaped
 from .groom import groom_modifier
+from .heads import triangle_mesh
 
 UV_LAYER = "Detail"
 """The custom layout; the plain head's own UV maps keep their names."""
@@ -159,13 +160,7 @@ def _check_belongs(context: bpy.types.Context, rig: Rig, keys: DenseKeys) -> Non
 
 def _add_mesh(context, rig: Rig, name: str, vertices, faces, uv, regions) -> bpy.types.Object:
     """The dense head in its rest, with the plain head's UV maps, materials and place."""
-    mesh = bpy.data.meshes.new(name)
-    mesh.vertices.add(len(vertices))
-    mesh.vertices.foreach_set("co", _rounded(vertices).ravel())
-    mesh.loops.add(faces.size)
-    mesh.loops.foreach_set("vertex_index", np.ascontiguousarray(faces, np.int32).ravel())
-    mesh.polygons.add(len(faces))
-    mesh.polygons.foreach_set("loop_start", np.arange(0, faces.size, 3, dtype=np.int32))
+    mesh = triangle_mesh(name, _rounded(vertices), faces)
     take_over(mesh, rig.mesh.data)
     layer = mesh.uv_layers.new(name=UV_LAYER, do_init=False)
     layer.uv.foreach_set("vector", np.ascontiguousarray(uv, np.float32).ravel())

@@ -12,7 +12,7 @@ from ..backend.formats.landmarks import Landmarks3D, write_landmarks
 from ..backend.formats.mesh_ply import write_ply
 from . import jobs, residual
 from .fitting import scan_mesh
-from .heads import head_from_object
+from .heads import head_from_object, triangle_mesh
 from .landmarks import positions_on
 from .settings import property_of
 from .visibility import evaluable, world_matrix
@@ -195,13 +195,7 @@ def colour_errors(scene: bpy.types.Scene, job, side: str) -> bpy.types.Object:
     except (OSError, KeyError, ValueError):
         raise HeadError("The errors of this evaluation are gone; evaluate again to colour the head.") from None
     name = f"Errors of {job.context.get(side) or side.title()}"
-    mesh = bpy.data.meshes.new(name)
-    mesh.vertices.add(len(vertices))
-    mesh.vertices.foreach_set("co", (vertices / float(job.context.get("metres", 1.0))).astype(np.float32).ravel())
-    mesh.loops.add(3 * len(faces))
-    mesh.loops.foreach_set("vertex_index", faces.ravel())
-    mesh.polygons.add(len(faces))
-    mesh.polygons.foreach_set("loop_start", np.arange(0, 3 * len(faces), 3, dtype=np.int32))
+    mesh = triangle_mesh(name, vertices / float(job.context.get("metres", 1.0)), faces)
     mesh.update()
     mesh.shade_smooth()
     mesh.materials.append(None)

@@ -17,6 +17,18 @@ UV_LAYER = "UVMap"
 SKIN_TEXTURE = BUILT_IN_HEAD.with_name("built_in_head_skin.jpg")
 
 
+def triangle_mesh(name: str, vertices: np.ndarray, faces: np.ndarray) -> bpy.types.Mesh:
+    """A new mesh of vertices (V, 3) and triangles (F, 3); the caller updates it when UVs and the rest are in."""
+    mesh = bpy.data.meshes.new(name)
+    mesh.vertices.add(len(vertices))
+    mesh.vertices.foreach_set("co", np.ascontiguousarray(vertices, np.float32).ravel())
+    mesh.loops.add(3 * len(faces))
+    mesh.loops.foreach_set("vertex_index", np.ascontiguousarray(faces, np.int32).ravel())
+    mesh.polygons.add(len(faces))
+    mesh.polygons.foreach_set("loop_start", np.arange(0, 3 * len(faces), 3, dtype=np.int32))
+    return mesh
+
+
 def add_head(context: bpy.types.Context, head: Head, *, name: str | None = None, job_id: str = "") -> bpy.types.Object:
     """Make an object of a head in the scene and select it.
 
@@ -28,13 +40,7 @@ def add_head(context: bpy.types.Context, head: Head, *, name: str | None = None,
         name: of the object; the head's own without it.
         job_id: of the job that made it, if one did.
     """
-    mesh = bpy.data.meshes.new(name or head.name)
-    mesh.vertices.add(len(head.vertices))
-    mesh.vertices.foreach_set("co", head.vertices.ravel())
-    mesh.loops.add(3 * len(head.faces))
-    mesh.loops.foreach_set("vertex_index", head.faces.ravel())
-    mesh.polygons.add(len(head.faces))
-    mesh.polygons.foreach_set("loop_start", np.arange(0, 3 * len(head.faces), 3, dtype=np.int32))
+    mesh = triangle_mesh(name or head.name, head.vertices, head.faces)
     if head.uv is not None:
         layer = mesh.uv_layers.new(name=UV_LAYER)
         layer.data.foreach_set("uv", head.uv.ravel())
