@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import bpy
@@ -32,12 +32,14 @@ _UNFINISHED = ".rendering"
 
 @dataclass(frozen=True)
 class Subject:
-    """What is rendered: hair (Curves objects), a head (a mesh object), or both; and its evaluated geometry."""
+    """What is rendered: hair (Curves objects), a head (a mesh object), or both; its evaluated geometry; and what stands
+    around it, which is in the pictures and in no mask."""
 
     hair: list[bpy.types.Object]
     head_object: bpy.types.Object | None
     strands: Strands | None
     head: Head | None
+    scenery: list[bpy.types.Object] = field(default_factory=list)
 
     @classmethod
     def of(cls, hair: list[bpy.types.Object], head: bpy.types.Object | None) -> "Subject":
@@ -56,7 +58,7 @@ class Subject:
 
     @property
     def objects(self) -> list[bpy.types.Object]:
-        return [*self.hair, *([self.head_object] if self.head_object else [])]
+        return [*self.hair, *([self.head_object] if self.head_object else []), *self.scenery]
 
     def frame_points(self) -> np.ndarray:
         """(N, 3) that pictures are fitted to: the hair and the face, so that hair is large and the shoulders go."""
@@ -109,6 +111,8 @@ def render_ground_truth(
             depth, coverage = render_view(scene, view.image, folder / f".{name}.exr")
             hair = _coverage_of(subject.hair, coverage, depth.shape)
             head = _coverage_of([subject.head_object] if subject.head_object else [], coverage, depth.shape)
+            if subject.scenery:
+                depth = np.where(hair + head > 0, depth, 0)
             _write_maps(folder, name, subject, depth, hair, head)
             if labeller:
                 write_png(folder / "labels" / f"{name}.png", labeller.labels(camera, hair, head))
