@@ -104,11 +104,11 @@ def skin(model: FlameModel) -> np.ndarray:
     return outer
 
 
-def regions_of(model: FlameModel) -> dict[str, np.ndarray]:
-    """Region → vertices, of those in ``REPORTED``. A model that has none gets the built-in head's, carried over by the
+def regions_of(model: FlameModel, names: tuple[str, ...] = REPORTED) -> dict[str, np.ndarray]:
+    """Region → vertices, of those in ``names``. A model that has none gets the built-in head's, carried over by the
     nearest vertex with the two heads laid on each other by landmarks: good to some millimetres at their borders."""
     if {"face", "scalp"} <= model.regions.keys():
-        return {name: model.regions[name] for name in REPORTED if name in model.regions}
+        return {name: model.regions[name] for name in names if name in model.regions}
     own = read_flame_model(BUILT_IN_HEAD, extras=())
     here, there = landmarks_of(model), landmarks_of(own)
     shared = [name for name in here.names if name in there.names]
@@ -116,6 +116,4 @@ def regions_of(model: FlameModel) -> dict[str, np.ndarray]:
     outer = np.flatnonzero(skin(own))
     nearest = outer[cKDTree(placed[outer]).query(z_up(model.template))[1]]
     mine = skin(model)
-    return {
-        name: np.flatnonzero(mine & np.isin(nearest, own.regions[name])) for name in REPORTED if name in own.regions
-    }
+    return {name: np.flatnonzero(mine & np.isin(nearest, own.regions[name])) for name in names if name in own.regions}

@@ -41,7 +41,7 @@ def orientation_map(image: np.ndarray, hair: np.ndarray, config: OrientationConf
         hair: (H, W) float32 in [0, 1], the hair mask.
     """
     mask = torch.as_tensor(hair, dtype=torch.float32)
-    contrast = _local_contrast(log_intensity(image), mask, config.contrast)
+    contrast = local_contrast(log_intensity(image), mask, config.contrast)
     doubled, energy, spread = (_gabor if config.method == "gabor" else _structure_tensor)(contrast, config)
     # Responses at the mask's edge see the edge itself, so they weigh less there.
     inside = (mask > 0.5).float()
@@ -74,39 +74,46 @@ def log_intensity(image: np.ndarray) -> torch.Tensor:
     return torch.log(torch.from_numpy(np.ascontiguousarray(intensity)) + 0.04)
 
 
-def _local_contrast(intensity: torch.Tensor, mask: torch.Tensor, sigma: float) -> torch.Tensor:
+def local_contrast(intensity: torch.Tensor, mask: torch.Tensor, sigma: float) -> torch.Tensor:
     """Hair minus its blurred self, zero outside the hair: shading goes, strands stay, and the mask makes no edge."""
     inside = (mask > 0.5).float()
     mean = blurred(intensity * inside, sigma) / blurred(inside, sigma).clamp(min=1e-3)
     return (intensity - mean) * inside
 
 
-def _gabor(contrast: torch.Tensor, config: OrientationConfig):
-    """Squared responses of the bank of even Gabor kernels, equation 12, multiplied in the frequency domain."""
+def gabor_responses(contrast: torch.Tensor, config: OrientationConfig):
+    """Responses of the bank of even Gabor kernels, equation 12, to a picture (H, W), one by one: pairs of a kernel's
+    angle theta and its response (H, W). They are multiplied in the frequency domain."""
     height, width = contrast.shape
     pad = int(3 * max(config.sigma_u, config.sigma_v))
     shape = tuple(next_fast_len(n + pad, real=True) for n in (height, width))
     spectrum = torch.fft.fft2(contrast, s=shape)
     fy = torch.fft.fftfreq(shape[0])[:, None]
     fx = torch.fft.fftfreq(shape[1])[None, :]
-    doubled = torch.zeros(2, height, width)
-    energy = torch.zeros(height, width)
-    mean = torch.zeros(2, height, width)
-    amplitude = torch.full((height, width), 1e-9)
     for k in range(0, config.kernels, 2):
         angles = [np.pi * k / config.kernels, np.pi * (k + 1) / config.kernels]
         # Both kernels are even and the picture is real, so one complex transform carries two real responses.
         pair = _gabor_transform(fx, fy, angles[0], config) + 1j * _gabor_transform(fx, fy, angles[1], config)
         both = torch.fft.ifft2(spectrum * pair)[:height, :width]
-        for theta, response in zip(angles, (both.real, both.imag)):
-            # The line runs along (-sin theta, cos theta), a quarter turn from u, so the doubled angle changes sign.
-            squared, size = response**2, response.abs()
-            doubled[0] -= squared * np.cos(2 * theta)
-            doubled[1] -= squared * np.sin(2 * theta)
-            mean[0] -= size * np.cos(2 * theta)
-            mean[1] -= size * np.sin(2 * theta)
-            energy += squared
-            amplitude += size
+        yield from zip(angles, (both.real, both.imag))
+
+
+def _gabor(contrast: torch.Tensor, config: OrientationConfig):
+    """Squared responses of the bank, as vectors of the doubled angle, their energy and their spread."""
+    height, width = contrast.shape
+    doubled = torch.zeros(2, height, width)
+    energy = torch.zeros(height, width)
+    mean = torch.zeros(2, height, width)
+    amplitude = torch.full((height, width), 1e-9)
+    for theta, response in gabor_responses(contrast, config):
+        # The line runs along (-sin theta, cos theta), a quarter turn from u, so the doubled angle changes sign.
+        squared, size = response**2, response.abs()
+        doubled[0] -= squared * np.cos(2 * theta)
+        doubled[1] -= squared * np.sin(2 * theta)
+        mean[0] -= size * np.cos(2 * theta)
+        mean[1] -= size * np.sin(2 * theta)
+        energy += squared
+        amplitude += size
     # Equation 11 takes the best of the kernels; the mean of the doubled angles falls between them. An angle whose
     # doubled vectors average to a length R has a variance of about -ln(R) / 2.
     spread = -0.5 * torch.log((torch.linalg.vector_norm(mean, dim=0) / amplitude).clamp(1e-4, 1))
