@@ -1,0 +1,200 @@
+"""The scene that the way from photographs to a capture is measured on: a real head's scan with painted skin and
+synthetic hair, in a room, photographed from all around by a hand-held camera."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from backend.errors import CaptureError
+from backend.formats.capture import Camera, read_capture
+from backend.formats.strands import write_npz
+from backend.hair.styles import SCENES, make_hairstyle
+from building import environments
+
+from .hair_scenes import CHECKOUT
+from .painted_scan import painted_scan, read_fitted
+
+RINGS = (4.0, 29.0)
+"""Degrees of elevation of the two rounds that the photographer walks."""
+FOCAL = 1.44
+"""In the picture's longer side: a telephone's second lens, 52 mm on full frame."""
+DISTANCE = 0.74
+FOCAL_IS_OFF = 1.05
+"""What the EXIF says is this much longer than the lens."""
+QUALITY = 85
+_SEED = 9
+FILM_DIAGONAL = 43.2666
+"""Millimetres across full frame."""
+
+
+@dataclass(frozen=True)
+class Photographs:
+    """How the scene is photographed.
+
+    Attributes:
+        width, height: pixels.
+        samples: of the render, a pixel.
+        blurred: frames of the video beside each sharp one.
+    """
+
+    views: int = 36
+    width: int = 900
+    height: int = 1200
+    samples: int = 48
+    strands: int = 40_000
+    blurred: int = 2
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What was rendered: ``photos`` as an artist would bring them, ``video``, and ``truth``, a whole capture with the
+    same names, masks, labels, landmarks and true strands."""
+
+    photos: Path
+    video: Path
+    truth: Path
+
+
+def scene_of(photographs: Photographs, folder: Path | None = None) -> Scene:
+    """The scene's files, rendered now if they never were, in the user's cache or a folder.
+
+    Raises:
+        CaptureError, HeadError: the scan is not there, or rendering fails.
+    """
+    folder = folder or environments.cache() / "bench" / f"photos-{_key(photographs)}"
+    scene = Scene(folder / "photos", folder / "video.mp4", folder / "truth")
+    if not (scene.truth / "transforms.json").is_file():
+        _render(photographs, folder, scene.truth)
+    if not scene.video.is_file():
+        _hand_over(scene, photographs)
+    return scene
+
+
+def cameras_around(photographs: Photographs, middle: np.ndarray) -> list[Camera]:
+    """Cameras on two rounds about a point, held by hand: none quite level, aimed or at the same distance."""
+    rng, found = np.random.default_rng(_SEED), []
+    per_ring = -(-photographs.views // len(RINGS))
+    for number in range(photographs.views):
+        ring, step = divmod(number, per_ring)
+        azimuth = np.radians(360 * (step + 0.5 * ring) / per_ring) + rng.normal(0, 0.03)
+        elevation = np.radians(RINGS[ring]) + rng.normal(0, 0.03)
+        back = np.array([np.sin(azimuth) * np.cos(elevation), -np.cos(azimuth) * np.cos(elevation), np.sin(elevation)])
+        eye = middle + back * DISTANCE * (1 + rng.normal(0, 0.03))
+        aim = middle + rng.normal(0, 0.008, 3)
+        forward = (aim - eye) / np.linalg.norm(aim - eye)
+        right = np.cross(forward, [np.sin(rng.normal(0, 0.03)), 0, 1])
+        right /= np.linalg.norm(right)
+        pose = np.eye(4)
+        pose[:3, :3] = np.stack([right, np.cross(right, forward), -forward], axis=1)
+        pose[:3, 3] = eye
+        focal = FOCAL * max(photographs.width, photographs.height)
+        found.append(
+            Camera(photographs.width, photographs.height, focal, focal, photographs.width / 2, photographs.height / 2,
+                   pose)
+        )  # fmt: skip
+    return found
+
+
+def _render(photographs: Photographs, folder: Path, truth: Path) -> None:
+    painted = painted_scan(folder.parent / "painted-scan")
+    fitted, groom = read_fitted(painted), SCENES["layered"]
+    print("Growing the hair.", flush=True)
+    hair = make_hairstyle(fitted, groom.style, photographs.strands, groom.seed)
+    making = folder / "making"
+    making.mkdir(parents=True, exist_ok=True)
+    write_npz(making / "strands.npz", hair.strands)
+    points = np.concatenate([hair.strands.points, fitted.landmark_points()])
+    middle = (points.min(axis=0) + points.max(axis=0)) / 2
+    cameras = [
+        asdict(camera) | {"camera_to_world": camera.camera_to_world.tolist()}
+        for camera in cameras_around(photographs, middle)
+    ]
+    scene = {
+        "mesh": str(painted.mesh), "fitted": str(painted.fitted), "strands": str(making / "strands.npz"),
+        "colour": groom.colour, "walls": [str(path) for path in _walls(making)], "cameras": cameras,
+        "samples": photographs.samples, "seed": 1, "out": str(truth),
+    }  # fmt: skip
+    (making / "scene.json").write_text(json.dumps(scene), encoding="utf-8")
+    print(f"Rendering {len(cameras)} photographs into {folder}.", flush=True)
+    python = os.environ.get("MAQUETTE_BPY_PYTHON") or environments.blender()
+    command = [python, CHECKOUT / "bench" / "capture_scene_in_blender.py", making / "scene.json"]
+    environment = os.environ | {"PYTHONPATH": str(CHECKOUT)}
+    if subprocess.run(list(map(str, command)), stdout=sys.stderr, env=environment).returncode:
+        raise CaptureError("The photographs could not be rendered; what the renderer said is above.")
+
+
+def _walls(folder: Path, size: int = 1400) -> list[Path]:
+    """Pictures of patches, discs and grain of many sizes, one a wall."""
+    rng, paths = np.random.default_rng(_SEED), []
+    for number in range(4):
+        picture = np.full((size, size, 3), rng.uniform(60, 150, 3), np.float32)
+        for radius, count in ((180, 30), (70, 160), (24, 900), (9, 4000)):
+            for x, y in rng.uniform(0, size, (count, 2)):
+                colour = rng.uniform(20, 200, 3)
+                extent = rng.uniform(0.3, 1.0, 2) * radius
+                if rng.random() < 0.5:
+                    corners = (int(x - extent[0]), int(y - extent[1])), (int(x + extent[0]), int(y + extent[1]))
+                    cv2.rectangle(picture, *corners, colour.tolist(), -1)
+                else:
+                    cv2.circle(picture, (int(x), int(y)), int(extent[0]), colour.tolist(), -1)
+        picture = cv2.GaussianBlur(picture + rng.normal(0, 10, picture.shape), (0, 0), 1.2)
+        paths.append(folder / f"wall_{number}.png")
+        cv2.imwrite(str(paths[-1]), np.clip(picture, 0, 255).astype(np.uint8))
+    return paths
+
+
+def _hand_over(scene: Scene, photographs: Photographs) -> None:
+    """The bare JPEGs with a wrong focal length in their EXIF, and the video."""
+    from PIL import Image
+
+    scene.photos.mkdir(exist_ok=True)
+    frames = []
+    for view in read_capture(scene.truth).views:
+        with Image.open(view.image) as picture:
+            picture = picture.convert("RGB")
+        camera, exif = view.camera, Image.Exif()
+        diagonal = np.hypot(camera.width, camera.height)
+        exif[0x010F], exif[0x0110] = "Maquette", "Rendered"
+        film = FILM_DIAGONAL * camera.fx / diagonal * FOCAL_IS_OFF
+        exif.get_ifd(0x8769).update({0x920A: film / 6, 0xA405: round(film)})
+        picture.save(scene.photos / f"{view.name}.jpg", quality=QUALITY, exif=exif)
+        frames.append(np.asarray(picture)[..., ::-1])
+    _write_video(scene.video, frames, photographs.blurred)
+
+
+def _write_video(path: Path, frames: list[np.ndarray], blurred: int) -> None:
+    """Every sharp frame between others that were shaken; H.264 where this OpenCV writes it, else MPEG-4."""
+    height, width = frames[0].shape[:2]
+    partial = path.with_name("video.part.mp4")
+    for codec in ("avc1", "mp4v"):
+        writer = cv2.VideoWriter(str(partial), cv2.VideoWriter_fourcc(*codec), 10.0, (width, height))
+        if writer.isOpened():
+            break
+    rng = np.random.default_rng(_SEED)
+    for frame in frames:
+        for number in range(blurred + 1):
+            writer.write(frame if number == blurred // 2 else _shaken(frame, rng))
+    writer.release()
+    partial.replace(path)
+
+
+def _shaken(frame: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The frame as it blurs along one direction."""
+    size = max(5, frame.shape[1] // 60) | 1
+    kernel = np.zeros((size, size), np.float32)
+    cv2.line(kernel, (0, int(rng.integers(size))), (size - 1, int(rng.integers(size))), 1.0)
+    return cv2.filter2D(frame, -1, kernel / kernel.sum())
+
+
+def _key(photographs: Photographs) -> str:
+    digest = hashlib.sha256(repr((asdict(photographs), RINGS, FOCAL, DISTANCE, _SEED)).encode())
+    for name in ("painted_scan.py", "capture_scene_in_blender.py"):
+        digest.update((CHECKOUT / "bench" / name).read_bytes())
+    return digest.hexdigest()[:12]
