@@ -13,6 +13,10 @@ from .environments import CHECKOUT
 from .trouble import Trouble
 
 PARTS = ("lint", "unit", "bpy", "smoke", "window")
+SIDE_BY_SIDE = ("unit", "blender")
+"""Folders of tests that several processes share, a file of tests at a time; there is only one window."""
+MOST_WORKERS = 4
+"""A process that loads torch, or Blender, and works takes 2 GB."""
 
 
 def run(arguments) -> int:
@@ -94,6 +98,10 @@ def _window_is_possible() -> bool:
 
 def _pytest(python, folder, matching, **variables) -> bool:
     command = [python, "-m", "pytest", f"tests/{folder}", "--durations=5", "-q", *matching]
+    if folder in SIDE_BY_SIDE and not matching:
+        command += ["-n", str(min(os.cpu_count() or 1, MOST_WORKERS)), "--dist", "loadfile"]
+        # A process a core: threads of their own would only wait for each other.
+        variables["OMP_NUM_THREADS"] = "1"
     # The checkout stays as it was: no bytecode beside the code, which is also what the zip is built from.
     variables |= {"PYTHONPYCACHEPREFIX": Path(tempfile.gettempdir()) / f"maquette-pycache-{os.getpid()}"}
     code = subprocess.run(command, cwd=CHECKOUT, env=environments.surroundings(**variables)).returncode
