@@ -30,7 +30,7 @@ def orbit_cameras(points: np.ndarray, views: int, size: int) -> list[Camera]:
         for number in range(count):
             # Staggered, so that no two rings repeat an azimuth; 0 is the face.
             azimuth = 360.0 * (number + ring / len(RINGS)) / count
-            cameras.append(_fitted(points, centre, np.radians(azimuth), np.radians(elevation), size))
+            cameras.append(fitted_camera(points, centre, np.radians(azimuth), np.radians(elevation), size))
     return cameras
 
 
@@ -47,7 +47,8 @@ def _extremes(points: np.ndarray, directions: int = 500) -> np.ndarray:
     return sample[np.unique(best)].astype(np.float64)
 
 
-def _fitted(points, centre, azimuth: float, elevation: float, size: int) -> Camera:
+def fitted_camera(points, centre, azimuth: float, elevation: float, size: int) -> Camera:
+    """The nearest camera that sees all points (N, 3) in a square picture, looking at ``centre`` from radians."""
     back = np.array([np.sin(azimuth) * np.cos(elevation), -np.cos(azimuth) * np.cos(elevation), np.sin(elevation)])
     right = np.array([np.cos(azimuth), np.sin(azimuth), 0.0])
     axes = np.stack([right, np.cross(back, right), back], axis=1)
