@@ -44,6 +44,7 @@ EXAMPLES = {
     "fit-arkit": "fit-arkit FLAME2023/flame2023.pkl --out out/arkit",
     "import-cameras": "import-cameras anna/sparse/0 --images anna/images --out captures/anna",
     "outer-surface": "outer-surface --head anna.obj --strands groom.npz --out out/surface",
+    "bake-texture": "bake-texture anna.glb captures/anna --size 4096 --out out/anna-texture",
     "bake-sdf": "bake-sdf out/anna/field.npz --resolution 512 --faces 100000 --out out/anna-mesh",
     "check-backend": "check-backend --json",
     "set-up-backend": "set-up-backend ~/maquette-backend --torch cpu",

@@ -22,7 +22,7 @@ from .detail import (
     TransferDetail,
 )
 from .hair import ConvertStrands, EvaluateStrands, MakeHairstyle, ReconstructHair
-from .heads import AlignHead, BakeSdf, EvaluateHead, FitArkit, FitHead, FitPhotos, OuterSurface
+from .heads import AlignHead, BakeSdf, BakeTexture, EvaluateHead, FitArkit, FitHead, FitPhotos, OuterSurface
 from .jobs import CheckBackend, FakeJob, SetUpBackend
 from .settings import BUILT_IN, DEVICES, PRESETS, REGISTRATION_PRESETS, UNITS, Request, setting
 
@@ -39,6 +39,7 @@ __all__ = [
     "ApplyDetail",
     "BakeDetail",
     "BakeSdf",
+    "BakeTexture",
     "CheckBackend",
     "ConvertStrands",
     "EvaluateHead",
@@ -72,7 +73,7 @@ REQUESTS: dict[str, type[Request]] = {
     for request in (
         FakeJob, CheckBackend, SetUpBackend,
         ReconstructHair, EvaluateStrands, ConvertStrands, MakeHairstyle, AlignHead, FitHead, FitPhotos, FitArkit,
-        EvaluateHead, BakeSdf,
+        EvaluateHead, BakeSdf, BakeTexture,
         OuterSurface, ImportCameras, RegisterScan, AnimateDetail, BakeDetail, ApplyDetail, TransferDetail,
         MakeLayout, MakeScan, RegisterScans,
     )

@@ -101,6 +101,26 @@ class EvaluateHead(Request):
 
 
 @dataclass(frozen=True)
+class BakeTexture(Request):
+    """Photographs painted onto a mesh that lies among their cameras, as a picture in its own UVs."""
+
+    kind = "bake-texture"
+    mesh: Path = setting("Mesh with UVs, in the capture's world (.npz, .obj, .ply, .glb).", positional=True)
+    capture: Path = setting("Folder of the capture (transforms.json, images, masks).", positional=True)
+    unit: str = mesh_unit("mesh")
+    up: str = head_up()
+    views: int = setting("Photographs to use, spread evenly; 0 takes all.", 0, minimum=0, maximum=1000)
+    size: int = setting("Pixels along a side of the texture.", 2048, minimum=64, maximum=16384)
+    level: bool = setting("Level exposures and seams.", True)
+    metres_per_unit: float = setting(
+        "Metres in one unit of a capture whose transforms.json does not say.", 0.0, minimum=0.0
+    )
+    scale_source: str = setting(
+        "Where metres_per_unit comes from.", "measured", choices=("measured", "head fit", "assumed")
+    )
+
+
+@dataclass(frozen=True)
 class BakeSdf(Request):
     """A saved signed distance field as a mesh: closed, in one piece, with as many triangles as are wanted."""
 
