@@ -14,6 +14,8 @@ _RIM = 1.5
 """Texels outside a chart that a bilinear sample on its border may touch."""
 _STEPS = 4
 """Parts of a seam's edge between which both its sides are made to agree."""
+_SEAM = 5.0
+"""Times as much as other samples count those of a seam's vertices, where texels are too few for all."""
 _FINE = 2
 """Points of the seam a texel when the nearest is sought."""
 BLEND = 10
@@ -75,7 +77,8 @@ def bake(
     line = at.uv[one] * (1 - shares) + at.uv[other] * shares
     along = held[one] * (1 - shares) + held[other] * shares
     spots = np.concatenate([at.uv, line.reshape(-1, 2)])
-    values = answering(values, spots, np.concatenate([held, along.reshape(-1, 3)]))
+    trust = np.concatenate([np.where(at.on_seam, _SEAM, 1.0), np.ones(along.size // 3)])
+    values = answering(values, spots, np.concatenate([held, along.reshape(-1, 3)]), trust)
     values = values.clip(-limit, limit).astype(np.float32)
     return DisplacementMap(values, OBJECT if tangents is None else TANGENT, clipped, **said)
 

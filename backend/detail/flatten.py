@@ -12,6 +12,8 @@ from .charts import adjacency
 
 ENOUGH = 2e-4
 """Flattening stops when a step gains less than this part of the energy."""
+ROOM = 0.1
+"""Of the mean triangle's area, the least that a triangle is laid out with: a dense head has as many vertices in it."""
 
 
 @dataclass
@@ -54,6 +56,8 @@ def islands(vertices: np.ndarray, faces: np.ndarray, cut: np.ndarray) -> list[Is
     point = connected_components(joined, directed=False)[1].reshape(-1, 3)
     pieces = coo_matrix((np.ones(len(links)), (links[:, 0], links[:, 1])), (len(faces),) * 2)
     piece = connected_components(pieces, directed=False)[1]
+    sides = np.diff(np.asarray(vertices, np.float64)[faces], axis=1)
+    narrowest = np.sqrt(ROOM * np.linalg.norm(np.cross(sides[:, 0], sides[:, 1]), axis=1).mean() / 2)
     result = []
     for k in range(piece.max() + 1):
         mine = np.flatnonzero(piece == k)
@@ -61,12 +65,12 @@ def islands(vertices: np.ndarray, faces: np.ndarray, cut: np.ndarray) -> list[Is
         corners = corners.reshape(-1, 3)
         points = np.zeros(len(numbers), int)
         points[corners] = faces[mine]
-        flat = _flatten(np.asarray(vertices, np.float64)[points], corners)
+        flat = _flatten(np.asarray(vertices, np.float64)[points], corners, narrowest)
         result.append(Island(mine, corners, points, flat))
     return result
 
 
-def _flatten(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
+def _flatten(vertices: np.ndarray, faces: np.ndarray, narrowest: float) -> np.ndarray:
     loops = border_loops(faces)
     edges = np.unique(np.sort(np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]), axis=1), axis=0)
     if not loops or len(vertices) - len(edges) + len(faces) + len(loops) != 2:
@@ -86,7 +90,7 @@ def _flatten(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
         fans.append(np.column_stack([np.roll(loop, -1), loop, np.full(len(loop), centre)]))
     filled = np.concatenate([faces, *fans])
     points = np.concatenate([vertices, np.reshape(middles, (-1, 3))])
-    flat = unwrap(points, filled, rounds=60, filling=len(filled) - len(faces), enough=ENOUGH)
+    flat = unwrap(points, filled, rounds=60, filling=len(filled) - len(faces), enough=ENOUGH, narrowest=narrowest)
     return flat[: len(vertices)]
 
 

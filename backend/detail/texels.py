@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.sparse import coo_matrix, csr_matrix, identity
+from scipy.sparse import coo_matrix, csr_matrix, diags, identity
 from scipy.sparse.linalg import LinearOperator, cg
 
 _DAMPING, _ROOMY = 0.01, 1024
@@ -68,7 +68,9 @@ def sample(values: np.ndarray, uv: np.ndarray) -> np.ndarray:
     return flat.reshape(*np.shape(uv)[:-1], channels)
 
 
-def answering(values: np.ndarray, uv: np.ndarray, wanted: np.ndarray, rounds: int = 3) -> np.ndarray:
+def answering(
+    values: np.ndarray, uv: np.ndarray, wanted: np.ndarray, weights: np.ndarray | None = None, rounds: int = 3
+) -> np.ndarray:
     """The picture nearest to one such that bilinear samples at some UVs are what is wanted.
 
     The correction is the smallest that does it, A' (A A' + damping)^-1 (wanted - A x), by conjugate gradients, again
@@ -79,9 +81,12 @@ def answering(values: np.ndarray, uv: np.ndarray, wanted: np.ndarray, rounds: in
         values: (N, N, C)
         uv: (P, 2)
         wanted: (P, C)
+        weights: (P,) of the samples, where not all of them can be had; 1 without.
         rounds: how often.
     """
     matrix = bilinear(uv, len(values))
+    if weights is not None:
+        matrix, wanted = diags(weights) @ matrix, weights[:, None] * wanted
     flat = values.reshape(-1, values.shape[2]).astype(np.float64)
     # The same as (A' A + damping)^-1 A' (wanted - A x), over the texels in question: nine numbers a row at most.
     touched = np.flatnonzero(matrix.getnnz(axis=0))

@@ -16,6 +16,7 @@ def unwrap(
     rounds: int = 40,
     filling: int = 0,
     enough: float = 0.0,
+    narrowest: float = 0.0,
 ) -> np.ndarray:
     """UV (V, 2), in the vertices' unit of length, of a mesh (V, 3), (F, 3) with the topology of a disc.
 
@@ -26,9 +27,15 @@ def unwrap(
         filling: how many of the last triangles only fill holes: they must not turn over, but hardly weigh, and one
             without area (of a mouth that is shut) is taken to have some.
         enough: stop when a step lowers the energy by less than this part of it.
+        narrowest: triangles are laid out as if none were smaller in any direction, so that tiny ones and slivers get
+            room that they do not have on the surface.
     """
     uv = _tutte(faces, len(vertices), _boundary(faces))
     frame, area = _local_frames(vertices, faces)
+    if narrowest:
+        u, s, vt = np.linalg.svd(frame)
+        frame = u * np.maximum(s, narrowest)[:, None] @ vt
+        area = np.linalg.det(frame) / 2
     if filling:
         fill = np.arange(len(faces) - filling, len(faces))
         typical = np.sqrt(np.median(area))

@@ -82,6 +82,15 @@ def test_distortion_is_low(head, layout):
         assert found.flipped == 0 and found.energy < 5 and found.stretch < 1.5 and found.area < 0.4
 
 
+def test_the_smallest_triangles_have_texels(head, layout):
+    a, b = layout.uv[:, 1] - layout.uv[:, 0], layout.uv[:, 2] - layout.uv[:, 0]
+    texels = (a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]).astype(np.float64) / 2 * 1024**2
+    sides = np.diff(head.vertices[head.faces].astype(np.float64), axis=1)
+    tiny = np.linalg.norm(np.cross(sides[:, 0], sides[:, 1]), axis=1) / 2 < 5e-7
+    # Folds of ears, lids and lips: of half a square millimetre a triangle has 1.4 texels in proportion.
+    assert tiny.sum() > 50 and np.median(texels[tiny]) > 2 and texels.min() > 0.3
+
+
 def test_a_map_gives_back_what_was_registered(layout, dense, tmp_path):
     vertices, faces, uv = dense
     moved = hair(vertices)
@@ -98,7 +107,7 @@ def test_a_map_gives_back_what_was_registered(layout, dense, tmp_path):
     error = np.delete(error, np.unique(faces[(faces == far).any(axis=1)]))
     assert error.mean() < 0.005 and np.percentile(error, 99.9) < 0.1
     jump = 1000 * seam_jump(back.values, faces, uv)
-    assert jump.mean() < 0.01 and np.percentile(jump, 99) < 0.05
+    assert jump.mean() < 0.01 and jump.max() < 0.05
 
 
 def test_the_repair_closes_the_seam_and_leaves_the_rest(layout, dense):
