@@ -45,6 +45,7 @@ EXAMPLES = {
     "import-cameras": "import-cameras anna/sparse/0 --images anna/images --out captures/anna",
     "outer-surface": "outer-surface --head anna.obj --strands groom.npz --out out/surface",
     "bake-texture": "bake-texture anna.glb captures/anna --size 4096 --out out/anna-texture",
+    "reconstruct-head": "reconstruct-head captures/anna --preset standard --out out/anna-head",
     "bake-sdf": "bake-sdf out/anna/field.npz --resolution 512 --faces 100000 --out out/anna-mesh",
     "check-backend": "check-backend --json",
     "set-up-backend": "set-up-backend ~/maquette-backend --torch cpu",

@@ -22,14 +22,25 @@ from .detail import (
     TransferDetail,
 )
 from .hair import ConvertStrands, EvaluateStrands, MakeHairstyle, ReconstructHair
-from .heads import AlignHead, BakeSdf, BakeTexture, EvaluateHead, FitArkit, FitHead, FitPhotos, OuterSurface
+from .heads import (
+    AlignHead,
+    BakeSdf,
+    BakeTexture,
+    EvaluateHead,
+    FitArkit,
+    FitHead,
+    FitPhotos,
+    OuterSurface,
+    ReconstructHead,
+)
 from .jobs import CheckBackend, FakeJob, SetUpBackend
-from .settings import BUILT_IN, DEVICES, PRESETS, REGISTRATION_PRESETS, UNITS, Request, setting
+from .settings import BUILT_IN, DEVICES, HEAD_PRESETS, PRESETS, REGISTRATION_PRESETS, UNITS, Request, setting
 
 __all__ = [
     "BLENDER_REQUESTS",
     "BUILT_IN",
     "DEVICES",
+    "HEAD_PRESETS",
     "PRESETS",
     "REGISTRATION_PRESETS",
     "REQUESTS",
@@ -54,6 +65,7 @@ __all__ = [
     "MakeScan",
     "OuterSurface",
     "ReconstructHair",
+    "ReconstructHead",
     "RegisterScan",
     "RegisterScans",
     "RenderGroundTruth",
@@ -73,7 +85,7 @@ REQUESTS: dict[str, type[Request]] = {
     for request in (
         FakeJob, CheckBackend, SetUpBackend,
         ReconstructHair, EvaluateStrands, ConvertStrands, MakeHairstyle, AlignHead, FitHead, FitPhotos, FitArkit,
-        EvaluateHead, BakeSdf, BakeTexture,
+        ReconstructHead, EvaluateHead, BakeSdf, BakeTexture,
         OuterSurface, ImportCameras, RegisterScan, AnimateDetail, BakeDetail, ApplyDetail, TransferDetail,
         MakeLayout, MakeScan, RegisterScans,
     )

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from .settings import DEVICES, Request, head_model, head_unit, head_up, mesh_unit, setting
+from .settings import DEVICES, HEAD_PRESETS, Request, head_model, head_unit, head_up, mesh_unit, setting
 
 
 @dataclass(frozen=True)
@@ -101,6 +101,54 @@ class EvaluateHead(Request):
 
 
 @dataclass(frozen=True)
+class ReconstructHead(Request):
+    """The surface of a whole head, hair and all, from a capture."""
+
+    kind = "reconstruct-head"
+    exclusive = True
+    capture: Path = setting("Folder of the capture (transforms.json, images, masks).", positional=True)
+    preset: str = setting("How much time to spend; paper wants a CUDA card.", "standard", choices=HEAD_PRESETS)
+    networks: str = setting(
+        "Size of the preset paper's networks: as published (days on a processor), or reduced (an hour).", "published",
+        choices=("published", "reduced"),
+    )  # fmt: skip
+    views: int = setting("Views to use, spread evenly; 0 takes all.", 0, minimum=0, maximum=1000)
+    model: str = head_model()
+    proxy: Path | None = setting(
+        "Folder that a fit to these photographs left, or a mesh in the capture's world, for the face's shape; without "
+        "one the head model is fitted where the capture has landmarks.", None,
+    )  # fmt: skip
+    face_prior: bool = setting("Let the fitted head guide the face.", True)
+    semantics: bool = setting("Let the pictures' labels guide (hair, face, eyes, brows, nose, lips).", True)
+    hair_label: bool = setting("Count hair among the labels.", True)
+    orientation: bool = setting("Let the directions of hair in the pictures guide.", True)
+    prior_order: str = setting(
+        "In what order proxy (P), semantics (S) and orientation (O) join.", "P-S-O",
+        choices=("P-S-O", "P-O-S", "S-P-O", "S-O-P", "O-P-S", "O-S-P", "all"),
+    )  # fmt: skip
+    weights: str = setting(
+        'Factors on the losses\' weights, such as "rgb=0.5 mask=2": rgb, mask, eikonal, proxy, semantics, direction.',
+        "",
+    )
+    refine_cameras: bool = setting("Let the cameras move by what the pictures say.", False)
+    resolution: int = setting(
+        "Nodes along the longest side of the field; 0 lets the preset choose.", 0, minimum=0, maximum=1024
+    )
+    faces: int = setting("Triangles of the mesh; 0 keeps all.", 100_000, minimum=0, maximum=20_000_000)
+    uv: bool = setting("Unwrap the mesh; half a minute for 100,000 triangles. A texture needs it.", True)
+    texture: int = setting("Pixels along a side of the texture; 0 for none.", 2048, minimum=0, maximum=8192)
+    metres_per_unit: float = setting(
+        "Metres in one unit of a capture whose transforms.json does not say; 0 takes them from the fitted head.",
+        0.0, minimum=0.0,
+    )  # fmt: skip
+    scale_source: str = setting(
+        "Where metres_per_unit comes from.", "measured", choices=("measured", "head fit", "assumed")
+    )
+    seed: int = setting("Seed of every random choice.", 0, minimum=0, maximum=2**31 - 1)
+    device: str = setting("Where to compute.", "auto", choices=DEVICES)
+
+
+@dataclass(frozen=True)
 class BakeTexture(Request):
     """Photographs painted onto a mesh that lies among their cameras, as a picture in its own UVs."""
 
@@ -125,7 +173,7 @@ class BakeSdf(Request):
     """A saved signed distance field as a mesh: closed, in one piece, with as many triangles as are wanted."""
 
     kind = "bake-sdf"
-    field: Path = setting("Saved field: values on a grid (.npz), metres, below zero inside.", positional=True)
+    field: Path = setting("Saved field (.npz): values on a grid, metres, below zero inside, or fitted networks.", positional=True)
     resolution: int = setting("Nodes along the longest side; 0 takes the field's own.", 0, minimum=0, maximum=1024)
     faces: int = setting("Triangles of the mesh; 0 keeps all.", 100_000, minimum=0, maximum=20_000_000)
     uv: bool = setting("Unwrap it; half a minute for 100,000 triangles.", False)

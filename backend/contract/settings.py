@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 PRESETS = ("draft", "standard")
 REGISTRATION_PRESETS = ("draft", "standard", "paper")
+HEAD_PRESETS = ("draft", "standard", "paper")
 DEVICES = ("auto", "cpu", "cuda", "mps")
 UNITS = {"m": 1.0, "cm": 0.01, "mm": 0.001, "inch": 0.0254}
 """Metres in one unit of a file."""

@@ -1,0 +1,198 @@
+"""The surface of a head on a grid, in minutes on a processor.
+
+    masks → hull → rounded by gradient → stereo along the rays → fused → refined by gradient → finer, and again
+
+The priors of prior-guided-head join one level after the other, in the order that is asked for.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+from scipy.spatial import cKDTree
+
+from ...formats.sdf_grid import SdfGrid
+from ...protocol import Reporter
+from ..priors.gather import Priors
+from ..priors.semantics import CLASSES, NOT_SAID
+from ..priors.views import HeadView
+from .fusion import fuse
+from .hull import Volume, visual_hull
+from .losses import LabelField, Patches
+from .pictures import Picture
+from .presets import HullConfig, Preset
+from .refine import Guides, redistanced, refine
+from .sweep import SLACK, _farthest, _partners, sweep
+from .trace import first_surface, slopes_of
+
+HEAD_DEEP = 0.21
+"""Metres: the least extent of a head with some hair."""
+PROXY_POINTS = 60_000
+LABEL_NODES = 72
+"""Along the longest side of the grid of labels."""
+
+
+@dataclass(frozen=True, eq=False)
+class Surface:
+    """What the reconstruction found.
+
+    Attributes:
+        grid: the signed distance, metres, with labels where the views had any.
+        cameras: name → (4, 4) world to camera, OpenCV's axes, as they stood at the end.
+        history: each level's losses.
+    """
+
+    grid: SdfGrid
+    cameras: dict[str, np.ndarray]
+    history: list[dict[str, float]] = field(default_factory=list)
+
+
+def reconstruct(
+    views: list[HeadView],
+    priors: Priors,
+    preset: Preset,
+    clock,
+    reporter: Reporter,
+    kept,
+    *,
+    order: str = "P-S-O",
+    refine_cameras: bool = False,
+    seed: int = 0,
+    preview: Callable[[Volume], None] = lambda volume: None,
+) -> Surface:
+    """The whole way from views to a field.
+
+    Args:
+        views: metres; with labels and directions of hair, where those take part.
+        priors: the ones that take part.
+        clock: of the job's stages.
+        kept: the job's checkpoints.
+        order: in which proxy, semantics and orientation join, as ``contract.ReconstructHead.prior_order``.
+        refine_cameras: let cameras move with the last level's patches.
+        preview: shown the surface after each stage.
+    """
+    rng = np.random.default_rng(seed)
+    joins = _joins(order, len(preset.levels))
+    closing = preset.hull.closing
+    clock.stage("hull", "Carving the head's volume", 2)
+    small = [Picture.of(view, 256, closing) for view in views]
+    volume = kept("hull", lambda: visual_hull(small, preset.hull, reporter))
+    preview(volume)
+    proxy = _proxy_points(views, priors, rng)
+    poses = [picture.pose for picture in small]
+    labels, history = None, []
+    for number, level in enumerate(preset.levels):
+        side = level.sweep.side if level.sweep else 256
+        pictures = [Picture.of(view, side, closing).moved(pose) for view, pose in zip(views, poses, strict=True)]
+        volume = redistanced(volume.resampled(level.nodes))
+        fused, maps = None, []
+        if level.sweep is not None:
+            clock.stage(f"stereo {number}", f"Comparing the photographs, round {number}", 2 * len(pictures))
+            say = bool(priors.semantics) and number >= joins["S"]
+            maps = sweep(volume, pictures, level.sweep, reporter, say)
+            fused = fuse(volume, maps, level.sweep.reach, reporter)
+        clock.stage(f"surface {number}", f"Refining the surface, round {number + 1}", level.steps)
+        if priors.semantics and number >= joins["S"] and labels is None:
+            labels = LabelField.around(volume.grid, LABEL_NODES)
+        guides = Guides(
+            proxy if number >= joins["P"] else None, labels, bool(priors.orientation) and number >= joins["O"]
+        )
+        patches = _patches(pictures, maps, volume, level, refine_cameras) if level.patches and maps else None
+
+        def made(volume=volume, pictures=pictures, fused=fused, guides=guides, level=level, patches=patches):
+            found, losses = refine(
+                volume, pictures, fused, guides, level, preset.weights, rng, reporter, patches, preview
+            )
+            return found, losses, [patches.pose(k).detach() if patches else p.pose for k, p in enumerate(pictures)]
+
+        volume, losses, poses = kept(f"level {number}", made)
+        history += losses
+    volume = volume.resampled(preset.nodes) if preset.nodes != max(volume.grid.shape) else volume
+    pictures = [Picture.of(view, 512, closing).moved(pose) for view, pose in zip(views, poses, strict=True)]
+    clock.stage("labels", "Telling hair from face", len(pictures))
+    named = voted_labels(volume, pictures, reporter) if priors.semantics else None
+    grid = SdfGrid(
+        volume.values.numpy(), volume.grid.origin.astype(np.float64), volume.grid.spacing, named,
+        CLASSES if named is not None else (),
+    )  # fmt: skip
+    cameras = {view.name: pose.double().numpy() for view, pose in zip(views, poses, strict=True)}
+    return Surface(grid, cameras, history)
+
+
+def assumed_scale(views: list[HeadView], reporter: Reporter) -> float:
+    """Metres in one unit of a capture whose unit nobody knows: the person's hull is taken to be as deep as heads are.
+
+    Args:
+        views: in the capture's unit.
+    """
+    hull = visual_hull([Picture.of(view, 192) for view in views], HullConfig(nodes=48), reporter)
+    inside = np.argwhere(hull.values.numpy() < 0)
+    metres = HEAD_DEEP / float(np.sort((np.ptp(inside, axis=0) + 1) * hull.grid.spacing)[0])
+    reporter.warning(
+        f"transforms.json does not say how large its unit is; {metres:.4g} m is assumed, with which the person is as "
+        "deep as heads are. Write metres_per_unit into it where you have measured it."
+    )
+    return metres
+
+
+def _joins(order: str, levels: int) -> dict[str, int]:
+    """The level at which each prior joins: the first at once, the others one level later each."""
+    if order == "all":
+        return dict.fromkeys("PSO", 0)
+    return {prior: min(place, levels - 1) for place, prior in enumerate(order.split("-"))}
+
+
+def _proxy_points(views: list[HeadView], priors: Priors, rng: np.random.Generator) -> torch.Tensor | None:
+    if priors.proxy is None:
+        return None
+    shown = priors.proxy.seen_face(views)
+    if not shown.any():
+        return None
+    return torch.from_numpy(priors.proxy.samples(shown, PROXY_POINTS, rng)[0].astype(np.float32))
+
+
+def _patches(pictures, maps, volume: Volume, level, refine_cameras: bool) -> Patches:
+    partners = [
+        [m for m, _ in _partners(pictures, k, replace(level.sweep, neighbours=3))] for k in range(len(pictures))
+    ]
+    depths = [found.surface.depth for found in maps]
+    twists = torch.zeros(len(pictures), 6, requires_grad=True) if refine_cameras else None
+    return Patches(pictures, depths, SLACK * volume.grid.spacing, partners, twists)
+
+
+@torch.no_grad()
+def voted_labels(volume: Volume, pictures: list[Picture], reporter: Reporter) -> np.ndarray | None:
+    """(X, Y, Z) uint8 into ``semantics.CLASSES``: near the surface what most of the views that see a node have there,
+    else what the nearest such node has. None where no view has labels."""
+    spacing = volume.grid.spacing
+    near = torch.nonzero(volume.values.reshape(-1).abs() < 1.8 * spacing)[:, 0].numpy()
+    points = torch.from_numpy(volume.grid.centres(near))
+    slopes = slopes_of(volume)
+    normal = torch.nn.functional.normalize(volume.grid.sample(slopes, points), dim=1)
+    points = points - volume.at(points)[:, None] * normal
+    votes = torch.zeros(len(near), len(CLASSES))
+    for picture in pictures:
+        reporter.step()
+        if picture.labels is None:
+            continue
+        depth = first_surface(volume, slopes, picture).depth
+        pixels, there = picture.project(points)
+        height, width = picture.size
+        x, y = pixels.floor().clamp(-1, 1e6).long().unbind(-1)
+        inside = (x >= 0) & (y >= 0) & (x < width) & (y < height) & (there < _farthest(depth, pixels) + 2 * spacing)
+        label = picture.labels[y.clamp(0, height - 1), x.clamp(0, width - 1)].long()
+        inside &= (label != NOT_SAID) & (label != 0)
+        towards = torch.nn.functional.normalize(picture.centre - points, dim=1)
+        weight = (normal * towards).sum(1).clamp(min=0) * inside
+        votes.scatter_add_(1, label.clamp(max=len(CLASSES) - 1)[:, None], weight[:, None])
+    said = (votes.sum(1) > 0).numpy()
+    if not said.any():
+        return None
+    best = votes.argmax(1).numpy()
+    if not said.all():
+        _, nearest = cKDTree(points[said].numpy()).query(points[~said].numpy())
+        best[~said] = best[said][nearest]
+    labels = np.zeros(volume.grid.size, np.uint8)
+    labels[near] = best
+    return labels.reshape(volume.grid.shape)
