@@ -14,4 +14,6 @@ BENCHES = {
     "detail": "bench.detail",
     "detail-layout": "bench.detail_layout",
     "detail-animation": "bench.detail_animation",
+    "head": "bench.head",
+    "head-ablation": "bench.head_ablation",
 }

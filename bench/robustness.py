@@ -12,7 +12,7 @@ from backend.formats.capture import Camera, read_capture, write_capture
 
 def with_dilated_masks(source: Path, destination: Path, pixels: int) -> Path:
     """A copy of a capture whose masks reach ``pixels`` too far. Returns its folder."""
-    _copy(source, destination)
+    copy(source, destination, leaving=(*TRUTH, "labels"))  # whose outlines would tell the true ones
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * pixels + 1, 2 * pixels + 1))
     for path in (destination / "masks").rglob("*.png"):
         mask = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
@@ -22,7 +22,7 @@ def with_dilated_masks(source: Path, destination: Path, pixels: int) -> Path:
 
 def with_shaken_cameras(source: Path, destination: Path, pixels: float, seed: int) -> Path:
     """A copy of a capture whose cameras look ``pixels`` beside where they did, each in a direction of its own."""
-    _copy(source, destination)
+    copy(source, destination)
     rng = np.random.default_rng(seed)
     capture = read_capture(destination)
     views = tuple(dataclasses.replace(v, camera=_turned(v.camera, pixels, rng)) for v in capture.views)
@@ -38,8 +38,11 @@ def _turned(camera: Camera, pixels: float, rng: np.random.Generator) -> Camera:
     return dataclasses.replace(camera, camera_to_world=camera.camera_to_world @ turn)
 
 
-def _copy(source: Path, destination: Path) -> None:
+TRUTH = ("ground_truth", "depth")
+
+
+def copy(source: Path, destination: Path, leaving: tuple[str, ...] = TRUTH) -> None:
+    """A copy of a capture's folder, without the truth: no row may ever read it."""
     if destination.exists():
         shutil.rmtree(destination)
-    # Without the truth: no row may ever read it.
-    shutil.copytree(source, destination, ignore=shutil.ignore_patterns("ground_truth", "depth", "labels"))
+    shutil.copytree(source, destination, ignore=shutil.ignore_patterns(*leaving))
