@@ -9,6 +9,7 @@ from .fit_properties import MaquetteFit
 from .flame_properties import MaquetteFlame
 from .ground_truth_properties import MaquetteGroundTruth
 from .head_evaluation import MaquetteHeadEvaluation
+from .head_results import MaquetteHeadSurface
 from .sdf_baking import MaquetteSdf
 from .settings import property_of
 
@@ -74,6 +75,7 @@ class MaquetteScene(bpy.types.PropertyGroup):
     ground_truth: bpy.props.PointerProperty(type=MaquetteGroundTruth)
     evaluation: bpy.props.PointerProperty(type=MaquetteEvaluation)
     sdf: bpy.props.PointerProperty(type=MaquetteSdf)
+    head_surface: bpy.props.PointerProperty(type=MaquetteHeadSurface)
     head_evaluation: bpy.props.PointerProperty(type=MaquetteHeadEvaluation)
     fit: bpy.props.PointerProperty(type=MaquetteFit)
     detail: bpy.props.PointerProperty(type=MaquetteDetail)

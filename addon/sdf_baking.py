@@ -8,7 +8,7 @@ import numpy as np
 
 from ..backend.contract import BakeSdf
 from ..backend.errors import FieldError
-from ..backend.formats.head import read_head
+from ..backend.formats.head import Head, read_head
 from . import jobs
 from .heads import add_head
 from .settings import property_of
@@ -49,13 +49,18 @@ def bring_in(job, result: dict) -> None:
     """The mesh into the scene, with the field's labels as vertex groups and as an attribute."""
     head = read_head(job.folder / result["head"])
     thing = add_head(bpy.context, head, name=job.context.get("name") or head.name, job_id=job.id)
+    set_labels(thing, head)
+    thing[REPORT] = json.dumps({key: result[key] for key in KEPT if key in result})
+
+
+def set_labels(thing: bpy.types.Object, head: Head) -> None:
+    """Each vertex's region as an attribute of the mesh that was made of a head."""
     labels = [name for name in head.regions if name != "unknown"]
     if labels:
         values = np.full(len(head.vertices), -1, np.int32)
         for number, name in enumerate(labels):
             values[head.regions[name]] = number
         thing.data.attributes.new(LABEL, "INT", "POINT").data.foreach_set("value", values)
-    thing[REPORT] = json.dumps({key: result[key] for key in KEPT if key in result})
 
 
 def report_of(thing: bpy.types.Object | None) -> dict | None:

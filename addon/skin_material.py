@@ -26,6 +26,26 @@ def eye_material(texture: str | None = None) -> bpy.types.Material:
     return material
 
 
+def photograph_material(name: str, image: bpy.types.Image, uv: str) -> bpy.types.Material:
+    """A matte surface with a picture: photographs have their highlights in them already.
+
+    Args:
+        uv: name of the UV layer that the picture is for; "" for the active one.
+    """
+    material, surface = _principled(name, None, SKIN)
+    surface.inputs["Roughness"].default_value = 0.8
+    surface.inputs["Specular IOR Level"].default_value = 0.1
+    nodes, links = material.node_tree.nodes, material.node_tree.links
+    picture = nodes.new("ShaderNodeTexImage")
+    picture.image, picture.location = image, (-350, 0)
+    links.new(picture.outputs["Color"], surface.inputs["Base Color"])
+    if uv:
+        place = nodes.new("ShaderNodeUVMap")
+        place.uv_map, place.location = uv, (-550, 0)
+        links.new(place.outputs["UV"], picture.inputs["Vector"])
+    return material
+
+
 def _principled(name: str, texture: str | None, colour: tuple[float, float, float]):
     material = bpy.data.materials.new(name)
     tree = versions.use_nodes(material)
