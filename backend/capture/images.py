@@ -90,7 +90,7 @@ def read_picture(path: Path) -> np.ndarray:
     Raises:
         CaptureError: the file cannot be read.
     """
-    pixels = _decode(path)
+    pixels = decode_picture(path)
     if pixels.ndim == 2:
         return np.repeat(pixels[..., None], 3, axis=2)
     colour = np.ascontiguousarray(pixels[..., 2::-1])
@@ -102,7 +102,7 @@ def read_picture(path: Path) -> np.ndarray:
 
 def read_mask(path: Path, warn: Callable[[str], None] = lambda sentence: None) -> np.ndarray:
     """(H, W) float32 from 0 to 1; colours count by their brightest channel, transparency as outside."""
-    pixels = _decode(path)
+    pixels = decode_picture(path)
     mask = pixels if pixels.ndim == 2 else pixels[..., :3].max(axis=2)
     if mask.max() == 1:
         warn(f"The mask {_short(path)} has values 0 and 1 instead of 0 and 255; it is read as if it had those.")
@@ -111,8 +111,8 @@ def read_mask(path: Path, warn: Callable[[str], None] = lambda sentence: None) -
     return mask * (pixels[..., 3] / np.float32(255)) if pixels.ndim == 3 and pixels.shape[2] == 4 else mask
 
 
-def _decode(path: Path) -> np.ndarray:
-    """(H, W) or (H, W, 3 or 4) uint8 as stored, BGR."""
+def decode_picture(path: Path) -> np.ndarray:
+    """(H, W) or (H, W, 3 or 4) uint8 as stored, BGR or BGRA. Raises CaptureError."""
     try:
         # Not imread: on Windows that cannot open a path with letters outside the system's code page.
         data = np.fromfile(path, np.uint8)

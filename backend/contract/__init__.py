@@ -10,7 +10,7 @@ import typing
 from pathlib import Path
 
 from ..errors import RequestError
-from .captures import ImportCameras, RenderGroundTruth, UndistortPhotographs
+from .captures import ImportCameras, ImportPhotos, PlaceCapture, RenderGroundTruth, UndistortPhotographs
 from .detail import (
     AnimateDetail,
     ApplyDetail,
@@ -60,10 +60,12 @@ __all__ = [
     "FitHead",
     "FitPhotos",
     "ImportCameras",
+    "ImportPhotos",
     "MakeHairstyle",
     "MakeLayout",
     "MakeScan",
     "OuterSurface",
+    "PlaceCapture",
     "ReconstructHair",
     "ReconstructHead",
     "RegisterScan",
@@ -86,7 +88,8 @@ REQUESTS: dict[str, type[Request]] = {
         FakeJob, CheckBackend, SetUpBackend,
         ReconstructHair, EvaluateStrands, ConvertStrands, MakeHairstyle, AlignHead, FitHead, FitPhotos, FitArkit,
         ReconstructHead, EvaluateHead, BakeSdf, BakeTexture,
-        OuterSurface, ImportCameras, RegisterScan, AnimateDetail, BakeDetail, ApplyDetail, TransferDetail,
+        OuterSurface, ImportPhotos, PlaceCapture, ImportCameras,
+        RegisterScan, AnimateDetail, BakeDetail, ApplyDetail, TransferDetail,
         MakeLayout, MakeScan, RegisterScans,
     )
 }  # fmt: skip

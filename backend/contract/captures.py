@@ -3,7 +3,57 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from .settings import Request, setting
+from .settings import DEVICES, Request, head_model, setting
+
+
+@dataclass(frozen=True)
+class ImportPhotos(Request):
+    """A capture from a folder of pictures or a video: cameras by structure from motion, lenses straightened."""
+
+    kind = "import-photos"
+    exclusive = True
+    pictures: Path = setting("Folder of pictures (JPEG, PNG, TIFF, WebP, HEIC), or a video.", positional=True)
+    side: int = setting(
+        "Longer side that pictures are brought in with; 0 for as they are.", 2048, minimum=0, maximum=8192,
+        unit="pixels",
+    )  # fmt: skip
+    solve_side: int = setting(
+        "Longer side that cameras are solved with.", 1600, minimum=320, maximum=8192, unit="pixels"
+    )
+    frames: int = setting("Pictures to take out of a video.", 60, minimum=3, maximum=300)
+    lenses: str = setting(
+        "Whether all pictures have one lens, each its own, or those of one kind share one (by size and EXIF).", "kinds",
+        choices=("kinds", "one", "each"),
+    )  # fmt: skip
+    focal: float = setting(
+        "Focal length as for full frame; 0 for what the pictures say.", 0.0, minimum=0.0, maximum=2000.0, unit="mm"
+    )
+    masks: Path | None = setting(
+        "Folder of masks of the person (white), named as the pictures: nothing else counts then, for a person who"
+        " turned, or a background that moved.", None,
+    )  # fmt: skip
+    capture: Path | None = setting("Folder of the capture; without one, the job's own.", None)
+    seed: int = setting("Seed of every random choice.", 0, minimum=0, maximum=2**31 - 1)
+
+
+@dataclass(frozen=True)
+class PlaceCapture(Request):
+    """A capture's world set in metres: by a distance that is known, or by a head fitted to it, which also sets it
+    upright with the face along -Y."""
+
+    kind = "place-capture"
+    exclusive = True
+    capture: Path = setting("Folder of the capture; its cameras are written again.", positional=True)
+    by: str = setting(
+        "A head fitted to its landmarks, a distance between two clicked points, or its unit taken for a metre.", "head",
+        choices=("head", "distance", "assumed"),
+    )  # fmt: skip
+    fit: Path | None = setting("Result of fit-photos on this capture; without one the head is fitted now.", None)
+    model: str = head_model()
+    first: str = setting("Name of the first point in landmarks.json, clicked in two photographs.", "distance 1")
+    second: str = setting("Name of the second.", "distance 2")
+    metres: float = setting("How far they are apart.", 0.0, minimum=0.0, maximum=100.0, unit="m")
+    device: str = setting("Where to compute.", "auto", choices=DEVICES)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,235 @@
+"""A folder of pictures, or a video, as a capture."""
+
+import shutil
+import time
+from collections import defaultdict
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from ..capture.frame import POINTS, apply, assumed_world, moved, write_points
+from ..capture.images import read_mask
+from ..capture.picture_folder import (
+    MOST,
+    Photograph,
+    focal_of_film,
+    photograph,
+    photographs_in,
+    read_upright,
+    too_few,
+    write_picture,
+)
+from ..capture.pictures import SUFFIXES, names_in_capture
+from ..capture.structure import Structure, solve
+from ..capture.structure_matching import Lens, Solvable
+from ..capture.video import VIDEOS, choose_frames
+from ..contract import ImportPhotos
+from ..errors import CaptureError
+from ..formats.capture import Camera, Capture, View, write_capture
+from ..formats.job_folder import write_json
+from ..formats.undistortion import sampling_positions, undistorted_camera
+from ..memory import Peak
+from ..protocol import Reporter
+
+_GUESSED_FOCAL = 1.0
+"""In the longer side: between a telephone's first and second lens, where nobody says."""
+_SURE = 0.5
+"""Alpha, or mask, from which a pixel is the person's."""
+_CLEAR = 0.02
+"""Share of a picture's pixels that are transparent, from which its alpha is meant."""
+_NAMED = 4
+_POOR = 1.5
+"""Pixels of mean reprojection error, at the solved size, from which the artist is told."""
+
+
+def run(request: ImportPhotos, reporter: Reporter) -> dict:
+    """Write images/, transforms.json, sparse.npz and report.json to the capture's folder, which is the job's own unless
+    another is named.
+
+    The pictures have no lens distortion any more. The capture's unit is unknown: cameras stand about 0.8 of it from the
+    head. ``sparse.npz`` holds points (P, 3) in it, colours (P, 3) uint8, tracks (P,) and errors (P,) in pixels.
+    """
+    began, memory = time.monotonic(), Peak()
+    folder = reporter.folder if request.capture is None else Path(request.capture).expanduser().absolute()
+    source = Path(request.pictures).expanduser()
+    if source.is_dir() and source.resolve() in (folder.resolve(), (folder / "images").resolve()):
+        raise CaptureError(f"The capture would replace the pictures in {source}; choose another folder for it.")
+    solving = reporter.folder / "solving"
+    in_order = source.suffix.lower() in VIDEOS
+    photos = _photos(request, source, solving, reporter)
+    pictures = _to_solve(request, photos, solving / "pictures", reporter)
+    structure = solve(solving / "pictures", pictures, solving, in_order, request.seed, reporter)
+    by_name = {picture.name: photo for picture, photo in zip(pictures, photos, strict=True)}
+    world, upright = assumed_world([structure.cameras[name] for name in by_name if name in structure.cameras])
+    if not upright:
+        reporter.warning("The pictures do not say which way is up; Head Up by a fitted head sets the capture upright.")
+    views, colours = _views(request, folder, structure, by_name, world, reporter)
+    write_capture(Capture(folder, tuple(views), None, "assumed"))
+    write_points(
+        folder, points=apply(world, structure.points).astype(np.float32),
+        colours=np.round(colours[:, ::-1]).clip(0, 255).astype(np.uint8),
+        tracks=structure.tracks, errors=structure.errors.astype(np.float32),
+    )  # fmt: skip
+    shutil.rmtree(solving, ignore_errors=True)
+    report = _report(structure, photos, views, time.monotonic() - began, memory.mb())
+    memory.end()
+    write_json(folder / "report.json", report)
+    _warn(report, reporter)
+    return {"capture": str(folder), "sparse": POINTS, "report": "report.json"} | {
+        key: report[key] for key in ("pictures", "registered", "missing", "points", "error_pixels", "seconds")
+    }
+
+
+def _photos(request: ImportPhotos, source: Path, solving: Path, reporter: Reporter) -> list[Photograph]:
+    if source.suffix.lower() not in VIDEOS:
+        photos, trouble = photographs_in(source)
+        for sentence in trouble:
+            reporter.warning(sentence)
+        return photos
+    reporter.stage("Choosing frames")
+    total = [0]
+
+    def tick(done: int, frames: int) -> None:
+        if frames != total[0]:
+            total[0] = frames
+            reporter.stage("Choosing frames", frames)
+        reporter.step(done)
+
+    paths = choose_frames(source, min(request.frames, MOST), solving / "frames", request.side, tick)
+    return [photograph(path) for path in paths]
+
+
+def _to_solve(request: ImportPhotos, photos: list[Photograph], folder: Path, reporter: Reporter) -> list[Solvable]:
+    """Write every picture at the size to solve, grey, and say which lens it has and where features may lie."""
+    folder.mkdir(parents=True, exist_ok=True)
+    reporter.stage("Reading pictures", len(photos))
+    masks = _masks(request, photos)
+    lenses: dict[tuple, Lens] = {}
+    pictures, left_out = [], []
+    for number, photo in enumerate(photos):
+        try:
+            pixels = read_upright(photo, request.solve_side)
+        except CaptureError as error:
+            left_out.append(photo)
+            reporter.warning(f"{error} It is left out.")
+            continue
+        name = f"{number:04d}.jpg"
+        write_picture(folder / name, cv2.cvtColor(pixels[..., :3], cv2.COLOR_BGR2GRAY))
+        mask = masks.get(photo.path)
+        if mask is None and pixels.shape[2] == 4 and (pixels[..., 3] < 128).mean() > _CLEAR:
+            mask = pixels[..., 3] >= 128
+        key = {"kinds": (photo.camera,), "one": (), "each": (number,)}[request.lenses]
+        width, height = pixels.shape[1::-1]
+        key += (width, height)
+        if key not in lenses:
+            lenses[key] = _lens(request, photo, width, height)
+        pictures.append(Solvable(name, lenses[key], mask))
+        reporter.step()
+    for photo in left_out:
+        photos.remove(photo)
+    if len(photos) < 3:
+        raise CaptureError(too_few(len(photos)))
+    return pictures
+
+
+def _lens(request: ImportPhotos, photo: Photograph, width: int, height: int) -> Lens:
+    if request.focal:
+        return Lens(width, height, focal_of_film(request.focal, width, height), True)
+    if photo.focal:
+        return Lens(width, height, photo.focal * width / photo.width, True)
+    return Lens(width, height, _GUESSED_FOCAL * max(width, height), False)
+
+
+def _masks(request: ImportPhotos, photos: list[Photograph]) -> dict[Path, np.ndarray]:
+    if request.masks is None:
+        return {}
+    folder = Path(request.masks).expanduser()
+    if not folder.is_dir():
+        raise CaptureError(f"There is no folder {folder}; choose the one with the person's masks.")
+    files = {path.stem.lower(): path for path in sorted(folder.iterdir()) if path.suffix.lower() in SUFFIXES}
+    found = {p.path: files[p.path.stem.lower()] for p in photos if p.path.stem.lower() in files}
+    if not found:
+        raise CaptureError(
+            f"No mask in {folder} is named as one of the pictures is, such as {photos[0].path.stem}.png."
+        )
+    return {path: read_mask(file) > _SURE for path, file in found.items()}
+
+
+def _views(
+    request: ImportPhotos, folder: Path, structure: Structure, by_name: dict[str, Photograph], world: np.ndarray,
+    reporter: Reporter,
+) -> tuple[list[View], np.ndarray]:  # fmt: skip
+    """The registered pictures without distortion at the size to work with, and (P, 3) the points' mean colours, BGR."""
+    kept = [(name, photo) for name, photo in by_name.items() if name in structure.cameras]
+    names = names_in_capture([(photo.path.name, photo.path) for _, photo in kept])
+    if (folder / "images").is_dir() and (folder / "transforms.json").is_file():
+        shutil.rmtree(folder / "images")
+    reporter.stage("Straightening pictures", len(kept))
+    views, total, count = [], np.zeros((len(structure.points), 3)), np.zeros(len(structure.points))
+    for (name, photo), file in zip(kept, names, strict=True):
+        pixels = read_upright(photo, request.side)
+        width, height = pixels.shape[1::-1]
+        solved = structure.cameras[name]
+        camera = solved.resized(width, height)
+        pinhole = undistorted_camera(camera)
+        _add_colours(pixels, camera, solved, structure.seen[name], total, count)
+        straight = pixels
+        if pinhole is not camera:
+            x, y = sampling_positions(camera, pinhole)
+            straight = cv2.remap(pixels, x - 0.5, y - 0.5, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+        transparent = pixels.shape[2] == 4
+        ending = ".png" if transparent or photo.path.suffix.lower() in (".png", ".tif", ".tiff", ".bmp") else ".jpg"
+        path = folder / "images" / Path(file).with_suffix(ending)
+        write_picture(path, straight)
+        views.append(View(path.stem, path, moved(pinhole, world)))
+        reporter.step()
+    return views, total / np.maximum(count, 1)[:, None]
+
+
+def _add_colours(pixels, camera: Camera, solved: Camera, seen, total: np.ndarray, count: np.ndarray) -> None:
+    at, points = seen
+    scale = np.array([camera.width / solved.width, camera.height / solved.height])
+    column, row = np.minimum((at * scale).astype(int), [camera.width - 1, camera.height - 1]).clip(0).T
+    np.add.at(total, points, pixels[row, column, :3].astype(float))
+    np.add.at(count, points, 1)
+
+
+def _report(structure: Structure, photos: list[Photograph], views: list[View], seconds: float, memory: float) -> dict:
+    stems = [Path(view.name).stem for view in views]
+    groups = defaultdict(list)
+    for camera in structure.cameras.values():
+        groups[camera.fx / max(camera.width, camera.height)].append(camera)
+    return {
+        "pictures": len(photos),
+        "registered": len(views),
+        "missing": [] if len(views) == len(photos) else [p.path.name for p in photos if p.path.stem not in stems],
+        "points": len(structure.points),
+        "observations": int(structure.tracks.sum()),
+        "error_pixels": round(float(structure.error), 3),
+        "pairs_matched": structure.pairs[1],
+        "pairs_that_agree": structure.pairs[0],
+        "focal_in_longer_sides": sorted(round(focal, 4) for focal in groups),
+        "features": int(np.median(list(structure.features.values()))),
+        "points_per_picture": {
+            view.name: len(points) for view, (_, points) in zip(views, structure.seen.values(), strict=False)
+        },
+        "scale": "unknown",
+        "seconds": round(seconds, 1),
+        "peak_memory_mb": round(memory),
+    }
+
+
+def _warn(report: dict, reporter: Reporter) -> None:
+    if missing := report["missing"]:
+        more = ", ..." if len(missing) > _NAMED else ""
+        reporter.warning(
+            f"{len(missing)} of {report['pictures']} pictures could not be placed ({', '.join(missing[:_NAMED])}{more})"
+            " and are left out; pictures between them and the others would help."
+        )
+    if report["error_pixels"] > _POOR:
+        reporter.warning(
+            f"Points are {report['error_pixels']:.1f} pixels off on average: something moved, or pictures are blurred;"
+            " masks of the person may help."
+        )
+    reporter.warning("Pictures alone have no metres: set the scale by a fitted head, or by a distance that you know.")
