@@ -77,6 +77,8 @@ _LABELS = {
     **{name: f"Jaw's contour {name.split()[1]}" for name in _CONTOUR},
     "jaw 9": "Chin",
 }
+_ENDS = {"distance 1": "First end of a distance", "distance 2": "Second end of a distance"}
+"""No landmarks of a face: what the artist knows the length of, which gives a capture its metres."""
 _HINTS = {
     "right eye 1": "the person's right eye, where the lids meet towards the ear",
     "right eye 4": "the person's right eye, where the lids meet towards the nose",
@@ -101,13 +103,15 @@ _STROKES += ((42, 48, True), (48, 60, True), (60, 68, True))
 
 def label(name: str) -> str:
     """A landmark in plain words."""
-    return _LABELS.get(name, name)
+    return _LABELS.get(name) or _ENDS.get(name, name)
 
 
 def hint(name: str) -> str:
     """Where it lies; a few words."""
     if name in _HINTS:
         return _HINTS[name]
+    if name in _ENDS:
+        return "click it in two photographs or more"
     side = next((side for side in ("right", "left") if side in label(name).lower()), "")
     return f"on the person's {side}" if side else "in the middle of the face"
 

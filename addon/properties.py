@@ -3,6 +3,7 @@
 import bpy
 
 from ..backend.contract import MakeHairstyle, ReconstructHair
+from .capture_state import MaquettePhotos
 from .detail_properties import MaquetteDetail
 from .evaluation import MaquetteEvaluation
 from .fit_properties import MaquetteFit
@@ -71,6 +72,7 @@ class MaquetteScene(bpy.types.PropertyGroup):
         "the head",
         default="scalp",
     )
+    photos: bpy.props.PointerProperty(type=MaquettePhotos)
     hair: bpy.props.PointerProperty(type=MaquetteHair)
     ground_truth: bpy.props.PointerProperty(type=MaquetteGroundTruth)
     evaluation: bpy.props.PointerProperty(type=MaquetteEvaluation)

@@ -45,9 +45,9 @@ class Photographs:
     """
 
     views: int = 36
-    width: int = 900
-    height: int = 1200
-    samples: int = 48
+    width: int = 720
+    height: int = 960
+    samples: int = 16
     strands: int = 40_000
     blurred: int = 2
 

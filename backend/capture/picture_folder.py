@@ -166,7 +166,7 @@ def focal_of_film(millimetres: float, width: int, height: int) -> float:
 
 
 def _focal(exif: dict, width: int, height: int) -> float | None:
-    with contextlib.suppress(TypeError, ValueError, ZeroDivisionError):
+    with contextlib.suppress(LookupError, TypeError, ValueError, ZeroDivisionError):
         film = float(exif.get(ExifTags.Base.FocalLengthIn35mmFilm, 0))
         if 5 < film < 2000:
             return focal_of_film(film, width, height)

@@ -1,0 +1,200 @@
+"""Import Photographs: pictures or a video as a capture in the scene; and the capture's metres."""
+
+from pathlib import Path
+
+import bpy
+from bpy_extras.io_utils import ImportHelper
+
+from ..addon import jobs
+from ..addon.capture_points import hide_points, points_shown, show_points
+from ..addon.capture_state import FIRST, SECOND, state_of
+from ..addon.settings import property_of
+from ..backend.contract import ImportPhotos, PlaceCapture
+from ..backend.errors import MaquetteError
+from .capture import MAQUETTE_OT_open_capture, bring_in
+from .hair import capture_folder, without_capture
+
+PICTURES = ("jpg", "jpeg", "png", "tif", "tiff", "webp", "bmp", "heic", "heif")
+VIDEOS = ("mp4", "mov", "m4v", "avi", "mkv", "webm", "mts", "m2ts", "3gp", "mpg", "mpeg")
+
+
+def new_capture_beside(source: Path) -> Path:
+    """A folder for a capture of some pictures that is not there yet."""
+    name = source.stem if source.is_file() else source.name
+    folder = source.parent / f"{name} capture"
+    number = 2
+    while folder.exists():
+        folder = source.parent / f"{name} capture {number}"
+        number += 1
+    return folder
+
+
+class MAQUETTE_OT_import_photos(bpy.types.Operator, ImportHelper):
+    bl_idname = "maquette.import_photos"
+    bl_label = "Import Photographs"
+    bl_description = (
+        "Make a capture of pictures or a video from all around a person who keeps still: where the cameras stood is "
+        "found from the pictures themselves. Choose a video, or any picture of a folder"
+    )
+    bl_options = {"REGISTER"}
+
+    filter_glob: bpy.props.StringProperty(
+        default=";".join(f"*.{e};*.{e.upper()}" for e in PICTURES + VIDEOS), options={"HIDDEN"}
+    )
+    side: property_of(ImportPhotos, "side", name="Longer Side", subtype="PIXEL")
+    frames: property_of(ImportPhotos, "frames", name="Frames of a Video")
+    lenses: property_of(
+        ImportPhotos, "lenses",
+        items=[
+            ("kinds", "By Kind", "Pictures of one size, camera and focal length share a lens"),
+            ("one", "One", "All pictures of one size share a lens: nobody zoomed"),
+            ("each", "Each Its Own", "Every picture has a lens of its own: pictures of many cameras"),
+        ],
+    )  # fmt: skip
+    focal: property_of(ImportPhotos, "focal", name="Focal Length")
+    solve_side: property_of(ImportPhotos, "solve_side", name="Solve at", subtype="PIXEL")
+    # Without a folder's button, which can do nothing inside a file browser.
+    masks: bpy.props.StringProperty(
+        name="Masks",
+        description="Folder of masks of the person, pasted, where the person turned or the background moved",
+        options={"SKIP_SAVE"},
+    )
+    capture: bpy.props.StringProperty(
+        name="Capture",
+        description="Folder for the capture, pasted; empty for a new one beside the pictures",
+        options={"SKIP_SAVE"},
+    )
+
+    @classmethod
+    def poll(cls, context):
+        return MAQUETTE_OT_open_capture.poll.__func__(cls, context)
+
+    def draw(self, context):
+        self.layout.use_property_split = True
+        self.layout.use_property_decorate = False
+        for name in ("side", "frames", "lenses", "focal", "masks", "solve_side", "capture"):
+            self.layout.prop(self, name)
+
+    def execute(self, context):
+        if not self.filepath:
+            self.report({"ERROR"}, "Choose a video, or a picture of the folder that is to be imported.")
+            return {"CANCELLED"}
+        source = Path(bpy.path.abspath(self.filepath))
+        if source.suffix.lower().lstrip(".") not in VIDEOS and not source.is_dir():
+            source = source.parent
+        request = ImportPhotos(
+            pictures=source,
+            side=self.side,
+            solve_side=self.solve_side,
+            frames=self.frames,
+            lenses=self.lenses,
+            focal=self.focal,
+            masks=Path(bpy.path.abspath(self.masks)) if self.masks else None,
+            capture=Path(bpy.path.abspath(self.capture)) if self.capture else new_capture_beside(source),
+        )
+        try:
+            jobs.submit(request, title=f"Photographs of {source.stem}")
+        except MaquetteError as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        return {"FINISHED"}
+
+
+class MAQUETTE_OT_place_capture(bpy.types.Operator):
+    bl_idname = "maquette.place_capture"
+    bl_label = "Set Scale"
+    bl_description = "Bring the capture to metres"
+    bl_options = {"REGISTER"}
+
+    by: property_of(
+        PlaceCapture, "by",
+        items=[
+            ("head", "By a Head", "Fit a head to the landmarks: it sets the capture upright and gives it metres"),
+            ("distance", "By a Distance", "Two points are clicked in photographs, and their distance is known"),
+            ("assumed", "Assume", "Take the capture's unit for a metre: shapes are right, sizes may not be"),
+        ],
+    )  # fmt: skip
+
+    @classmethod
+    def description(cls, context, properties):
+        return {
+            "head": "Fit a head to the landmarks: it sets the capture upright, facing the front, and gives it metres",
+            "distance": "Scale the capture so that the two clicked points are as far apart as is said here",
+            "assumed": "Take the capture's unit for a metre: shapes are right, but any length may be off by a third",
+        }[properties.by]
+
+    @classmethod
+    def poll(cls, context):
+        trouble = without_capture(context)
+        state = None if trouble else state_of(capture_folder(context))
+        if state is not None and state.scale == "rendered":
+            trouble = "This capture was rendered, so its metres are true already"
+        if trouble:
+            cls.poll_message_set(trouble)
+        return not trouble
+
+    def execute(self, context):
+        folder, ours = capture_folder(context), context.scene.maquette
+        try:
+            model = ours.fit.model_name() if self.by == "head" else "built-in"
+            request = PlaceCapture(
+                capture=folder, by=self.by, model=model, first=FIRST, second=SECOND, metres=ours.photos.distance
+            )
+            jobs.submit(request, title=f"Scale of {folder.name}")
+        except MaquetteError as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        return {"FINISHED"}
+
+
+class MAQUETTE_OT_show_capture_points(bpy.types.Operator):
+    """Show or hide the points that were found in the photographs together with the cameras"""
+
+    bl_idname = "maquette.show_capture_points"
+    bl_label = "Capture Points"
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context):
+        trouble = without_capture(context)
+        if not trouble and not (capture_folder(context) / "sparse.npz").is_file():
+            trouble = "This capture has no points; Import Photographs finds them"
+        if trouble:
+            cls.poll_message_set(trouble)
+        return not trouble
+
+    def execute(self, context):
+        folder = capture_folder(context)
+        try:
+            if points_shown(context.scene, folder):
+                hide_points(context.scene, folder)
+            elif show_points(context.scene, folder) is None:
+                self.report({"ERROR"}, "Open the capture first; its points stand among its cameras.")
+                return {"CANCELLED"}
+        except MaquetteError as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        return {"FINISHED"}
+
+
+@jobs.on_result(ImportPhotos.kind)
+def imported(job, result: dict) -> None:
+    """The cameras come into the scene as by Open Capture, with the points that were found."""
+    folder = Path(result["capture"])
+    bring_in(bpy.context, folder)
+    show_points(bpy.context.scene, folder)
+
+
+@jobs.on_result(PlaceCapture.kind)
+def placed(job, result: dict) -> None:
+    """The cameras come again, where they stand now; what a head said of the capture's unit before means nothing."""
+    folder, ours = Path(result["capture"]), bpy.context.scene.maquette
+    if ours.scaled_capture and Path(ours.scaled_capture) == folder:
+        ours.scaled_capture, ours.metres_per_unit = "", 0.0
+    shown = points_shown(bpy.context.scene, folder)
+    bring_in(bpy.context, folder)
+    if shown:
+        show_points(bpy.context.scene, folder)
+
+
+classes = (MAQUETTE_OT_import_photos, MAQUETTE_OT_place_capture, MAQUETTE_OT_show_capture_points)
