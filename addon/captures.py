@@ -10,7 +10,7 @@ import numpy as np
 from mathutils import Matrix
 
 from ..backend.errors import CaptureError
-from ..backend.formats.capture import Capture, read_capture
+from ..backend.formats.capture import Capture, has_poses, read_capture
 from ..backend.formats.undistortion import undistorted_camera
 from ..backend.protocol import Reporter
 from . import photographs
@@ -165,14 +165,6 @@ def _read(folder: Path) -> Capture:
         pose = np.array(pose @ Matrix.Rotation(np.pi / 2, 4, "X"))  # level, looking along +Y
         views.append(replace(view, camera=replace(view.camera, camera_to_world=pose)))
     return replace(capture, views=tuple(views))
-
-
-def has_poses(folder: Path) -> bool:
-    """A capture's file tells where some camera stood."""
-    try:
-        return '"transform_matrix"' in (Path(folder) / "transforms.json").read_text(encoding="utf-8-sig")
-    except (OSError, ValueError):
-        return True  # whoever reads it as a capture says what is wrong
 
 
 def in_the_way(scene: bpy.types.Scene, cameras: list[bpy.types.Object]) -> str:

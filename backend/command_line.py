@@ -45,6 +45,7 @@ EXAMPLES = {
     "import-photos": "import-photos anna.mp4 --frames 60 --capture captures/anna",
     "place-capture": "place-capture captures/anna --by distance --metres 0.12",
     "import-cameras": "import-cameras anna/sparse/0 --images anna/images --out captures/anna",
+    "make-masks": "make-masks captures/anna --out out/anna-masks",
     "outer-surface": "outer-surface --head anna.obj --strands groom.npz --out out/surface",
     "reconstruct-head": "reconstruct-head captures/anna --preset standard --out out/anna-head",
     "bake-texture": "bake-texture anna.glb captures/anna --size 4096 --out out/anna-texture",

@@ -10,7 +10,7 @@ import typing
 from pathlib import Path
 
 from ..errors import RequestError
-from .captures import ImportCameras, ImportPhotos, PlaceCapture, RenderGroundTruth, UndistortPhotographs
+from .captures import ImportCameras, ImportPhotos, MakeMasks, PlaceCapture, RenderGroundTruth, UndistortPhotographs
 from .detail import (
     AnimateDetail,
     ApplyDetail,
@@ -63,6 +63,7 @@ __all__ = [
     "ImportPhotos",
     "MakeHairstyle",
     "MakeLayout",
+    "MakeMasks",
     "MakeScan",
     "OuterSurface",
     "PlaceCapture",
@@ -90,7 +91,7 @@ REQUESTS: dict[str, type[Request]] = {
         ReconstructHead, EvaluateHead, BakeSdf, BakeTexture,
         OuterSurface, ImportPhotos, PlaceCapture, ImportCameras,
         RegisterScan, AnimateDetail, BakeDetail, ApplyDetail, TransferDetail,
-        MakeLayout, MakeScan, RegisterScans,
+        MakeLayout, MakeMasks, MakeScan, RegisterScans,
     )
 }  # fmt: skip
 

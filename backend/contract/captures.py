@@ -86,6 +86,37 @@ class ImportCameras(Request):
 
 
 @dataclass(frozen=True)
+class MakeMasks(Request):
+    """Masks of hair and of skin and shoulders for a capture's photographs, from files, a network, or made here."""
+
+    kind = "make-masks"
+    exclusive = True
+    capture: Path = setting("Folder of the capture.", positional=True)
+    source: str = setting(
+        "Cut out by colours, cameras, landmarks and strokes; or taken from files; or from a network of yours.", "made",
+        choices=("made", "files", "model"),
+    )  # fmt: skip
+    files: Path | None = setting(
+        "Masks from files: their folder, of any naming; without one, the photographs' own transparency.", None
+    )
+    model: Path | None = setting("Segmentation network (.onnx).", None)
+    table: Path | None = setting(
+        'Classes of the network or of label images: JSON such as {"17": "hair", "1": "bust"}; without one, those of'
+        " CelebAMask-HQ.",
+        None,
+    )
+    strokes: Path | None = setting(
+        "Folder of strokes (NAME.png: red hair, green skin and clothes, blue background); without one, the capture's"
+        " strokes.",
+        None,
+    )
+    side: int = setting(
+        "Longer side that pictures are reduced to while they are cut out.", 384, minimum=96, maximum=2048, unit="pixels"
+    )
+    replace: bool = setting("Replace masks that were not made here, too.", False)
+
+
+@dataclass(frozen=True)
 class RenderGroundTruth(Request):
     """Render a capture of hair, a head, or both, with masks, depth, labels, landmarks and the truth beside it."""
 

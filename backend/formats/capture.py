@@ -202,6 +202,14 @@ def read_capture(folder: Path, poses: bool = True) -> Capture:
     return Capture(folder, tuple(views), metres_per_unit, source, None if bounces is None else int(bounces))
 
 
+def has_poses(folder: Path) -> bool:
+    """A capture's file tells where some camera stood."""
+    try:
+        return '"transform_matrix"' in (Path(folder) / "transforms.json").read_text(encoding="utf-8-sig")
+    except (OSError, ValueError):
+        return True  # whoever reads it as a capture says what is wrong
+
+
 def write_capture(capture: Capture) -> Path:
     """Write ``transforms.json`` in metres to the capture's folder (made if need be) and return its path.
 

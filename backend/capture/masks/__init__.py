@@ -1,0 +1,1 @@
+"""Masks of hair and of skin and shoulders: from files, from a network, or cut out here."""

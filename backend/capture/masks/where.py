@@ -1,0 +1,183 @@
+"""Where the person is before the cameras: a head placed by landmarks, or without any what all cameras look at."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from ...contract import BUILT_IN
+from ...errors import CaptureError
+from ...fit.model import landmarks_of, model_to_fit, named_points, regions_of
+from ...fit.photo_landmarks import Marks, fit_landmarks
+from ...fit.photo_start import place_cameras, place_head
+from ...fit.photo_unknowns import Stage
+from ...fit.photo_views import FEWEST, PhotoView
+from ...flame.layer import FlameLayer
+from ...formats.capture import Camera, Capture
+from ...formats.capture_landmarks import read_capture_landmarks
+from ...formats.flame_model import FlameModel
+from ...formats.undistortion import undistorted_positions
+from ...geometry.raster import Raster, rasterise
+from ..agreement import nearest_point
+from .pictures import Picture
+
+_MODES = 20
+"""Of identity: landmarks tell no more."""
+_HEAD = 0.12
+"""Metres: about half of a head's height and length."""
+
+
+@dataclass(frozen=True, eq=False)
+class PlacedHead:
+    """A head where landmarks say.
+
+    Attributes:
+        model: whose head it is.
+        vertices: (V, 3) float64 in the capture's world, or in the head's own where cameras had to be found.
+        cameras: view → pinhole camera, of the views in which the head can be drawn.
+        regions: name → vertices.
+        landmarks: name → (triangle, (3,) barycentric weights).
+        scale: units of the world in a metre of the model.
+        noise: pixels that landmarks are off.
+    """
+
+    model: FlameModel
+    vertices: np.ndarray
+    cameras: dict[str, Camera]
+    regions: dict[str, np.ndarray]
+    landmarks: dict[str, tuple[int, np.ndarray]]
+    scale: float
+    noise: float
+
+    def drawn(self, picture: Picture) -> Raster | None:
+        """What a picture shows of the bare head; None where nobody knows how it stands there."""
+        camera = self.cameras.get(picture.name)
+        if camera is None:
+            return None
+        camera = camera.resized(*picture.size)
+        return rasterise(*camera.project(self.vertices), self.model.faces, picture.size)
+
+    def front_of_face(self, view: str, cosine: float) -> np.ndarray:
+        """(F,) bool triangles of the face, the eyes and the lips that look at a view's camera."""
+        corners = self.vertices[self.model.faces]
+        normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+        normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
+        towards = self.cameras[view].centre - corners.mean(axis=1)
+        towards /= np.linalg.norm(towards, axis=1, keepdims=True)
+        elsewhere = np.zeros(len(self.vertices), bool)
+        for name, vertices in self.regions.items():
+            if name != "face":
+                elsewhere[vertices] = True
+        looking = np.einsum("fc,fc->f", normals, towards) > cosine
+        return looking & ~elsewhere[self.model.faces].any(axis=1)
+
+    def region_of_faces(self) -> dict[str, np.ndarray]:
+        """Region → (F,) bool triangles that lie in it wholly."""
+        found = {}
+        for name, vertices in self.regions.items():
+            inside = np.zeros(len(self.vertices), bool)
+            inside[vertices] = True
+            found[name] = inside[self.model.faces].all(axis=1)
+        return found
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """What the cameras look at.
+
+    Attributes:
+        centre: (3,) of the head, in the world; None where no camera is known.
+        radius: of the head, in the world's unit.
+        up: (3,) unit vector.
+        head: the head itself, where landmarks place one.
+        posed: cameras have places in one world.
+    """
+
+    centre: np.ndarray | None
+    radius: float
+    up: np.ndarray
+    head: PlacedHead | None
+    posed: bool
+
+
+def find_subject(capture: Capture, pictures: list[Picture], posed: bool, warn) -> Subject:
+    """Where the head is, from landmarks where there are any, else from what the cameras look at."""
+    up = np.array([0.0, 0.0, 1.0])
+    head = placed_head(capture, pictures, posed, warn)
+    if head is not None:
+        outer = np.concatenate([head.regions["face"], head.regions["scalp"]])
+        points = head.vertices[outer]
+        return Subject((points.min(axis=0) + points.max(axis=0)) / 2, _HEAD * head.scale, up, head, posed)
+    if not posed:
+        return Subject(None, 0.0, up, None, False)
+    cameras = [p.camera for p in pictures]
+    centres, axes = np.stack([c.centre for c in cameras]), np.stack([c.direction for c in cameras])
+    middle = nearest_point(centres, axes) if len(cameras) > 1 else None
+    depths = None if middle is None else np.einsum("nc,nc->n", middle - centres, axes)
+    if depths is None or np.median(depths) <= 0:
+        raise CaptureError(
+            "The cameras look at no common place, so nobody can tell where the person is; click six landmarks of the "
+            "face in one to three photographs, and make the masks again."
+        )
+    fields = [min(c.width, c.height) / 2 / c.fx for c in cameras]
+    # A photographer fills a picture with the head by about a half.
+    return Subject(middle, float(np.median(depths * fields)) * 0.5, up, None, True)
+
+
+def seen_landmarks(capture: Capture, pictures: list[Picture], only: set[str]) -> dict[str, dict[str, np.ndarray]]:
+    """View → landmark → (2,) pixels of the picture as it is here, of those that are seen and known."""
+    given = read_capture_landmarks(capture.folder)
+    result = {}
+    for picture in pictures:
+        seen = {n: s for n, s in given.get(picture.name, {}).items() if s.visible and n in only}
+        if seen:
+            places = np.array([[s.x, s.y] for s in seen.values()])
+            places = undistorted_positions(picture.view.camera, picture.camera, places)
+            result[picture.name] = dict(zip(seen, places, strict=True))
+    return result
+
+
+def placed_head(
+    capture: Capture,
+    pictures: list[Picture],
+    posed: bool,
+    warn,
+    landmarks: dict[str, dict[str, np.ndarray]] | None = None,
+) -> PlacedHead | None:
+    """The head that a capture's landmarks place, or None where they are too few or do not agree."""
+    model = model_to_fit(BUILT_IN)
+    points = named_points(model)
+    mean = landmarks_of(model)
+    points = {name: points[name] for name in mean.names}
+    if landmarks is None:
+        landmarks = seen_landmarks(capture, pictures, set(points))
+    views = [
+        PhotoView(p.name, p.image, p.camera, None, None, landmarks.get(p.name, {}))
+        for p in pictures
+        if posed or len(landmarks.get(p.name, {})) >= FEWEST
+    ]
+    if max((len(view.landmarks) for view in views), default=0) < FEWEST:
+        return None
+    names = dict(zip(mean.names, mean.points.astype(np.float64), strict=True))
+    middle = mean.points.mean(axis=0).astype(np.float64)
+    scaled = posed and capture.metres_per_unit is None
+    try:
+        placing = (names, middle, views)
+        placement, views = place_head(*placing, scaled, warn) if posed else place_cameras(*placing, warn)
+    except CaptureError as error:
+        warn(f"{error} The masks are made without them.")
+        return None
+    stage = Stage(FlameLayer(model, dtype=torch.float64), placement, torch.float64)
+    free = ("identity", "joints") + (("turn", "shift") if posed else ("camera_turn", "camera_shift"))
+    free += ("size",) if scaled else ()
+    x, noise = fit_landmarks(stage, Marks.of(points, model.faces, views), stage.unknowns(_MODES), free)
+    with torch.no_grad():
+        vertices = stage.world(x, stage.head(x)).numpy()
+    cameras = {p.name: p.camera for p in pictures}
+    if not posed:
+        opengl = np.diag([1.0, -1.0, -1.0, 1.0])
+        poses = [np.linalg.inv(opengl @ camera) for camera in stage.placed(x).cameras]
+        cameras = {
+            view.name: replace(view.camera, camera_to_world=pose) for view, pose in zip(views, poses, strict=True)
+        }
+    return PlacedHead(model, vertices, cameras, regions_of(model), points, float(stage.placed(x).scale), noise)
