@@ -1,4 +1,4 @@
-"""Reconstruct Head: what is asked for, the surface that sharpens while the job runs, and the textured head it leaves."""
+"""Reconstruct Head: what is asked for, the surface that sharpens while the job runs, the textured head it leaves."""
 
 import json
 from pathlib import Path

@@ -97,6 +97,27 @@ def test_what_is_hidden_takes_no_colour_from_what_hides_it(ball, tmp_path):
     assert np.abs(texture.vertices / 255 - paint(both.vertices))[behind].mean() < 0.02
 
 
+def test_what_hair_hides_is_left_to_what_shows(ball, tmp_path):
+    """A cap 2 cm above the ball, of another colour, that no photograph looks below."""
+    cap = trimesh.creation.icosphere(subdivisions=4, radius=0.12)
+    cap.update_faces(cap.triangles_center[:, 2] > 0.03)
+    cap.visual = None
+    both = trimesh.util.concatenate([ball, cap])
+
+    def shot(azimuth):
+        view = photograph(both, azimuth)
+        pixels, depth = view.camera.project(both.vertices)
+        raster = rasterise(pixels, depth, both.faces, (SIZE, SIZE))
+        dark = raster.face >= len(ball.faces)
+        return HeadView(view.name, view.camera, np.where(dark[..., None], 0.02, view.image).astype(np.float32), None)
+
+    views = [shot(azimuth) for azimuth in range(0, 360, 45)]
+    texture = bake(ball, views, tmp_path, before=(cap.vertices, cap.faces))
+    high = ball.vertices[:, 2] > 0.05
+    assert not texture.seen[high].any() and texture.vertices[high].min() > 30
+    assert bake(ball, views, tmp_path).vertices[high].min() < 20, "without the cap its darkness is painted on"
+
+
 def test_a_background_beside_a_mesh_that_is_too_large_stays_out(ball, tmp_path):
     views = [photograph(ball, azimuth, background=0.0) for azimuth in range(0, 360, 45)]
     larger = ball.copy()

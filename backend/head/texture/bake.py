@@ -54,6 +54,7 @@ def bake_texture(
     size: int,
     reporter: Reporter,
     level: bool = True,
+    before: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> Texture:
     """Colours of a mesh from photographs.
 
@@ -65,6 +66,7 @@ def bake_texture(
         size: texels along a side of the picture; 0 for none.
         reporter: of a job.
         level: whether exposures and seams are levelled.
+        before: vertices and faces of something else that may hide the mesh, such as hair before a fitted head.
 
     Raises:
         HeadError: there are no triangles, or no photographs.
@@ -76,7 +78,7 @@ def bake_texture(
     reporter.stage("Looking through the cameras", len(views))
     sights, weights, soft = [], [], []
     for view in views:
-        sight = see(view, vertices, faces)
+        sight = see(view, vertices, faces, before)
         sights.append(sight)
         weights.append(sight.weights(vertices, normals))
         soft.append(sight.colours(vertices, soft=True))

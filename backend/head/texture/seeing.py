@@ -10,6 +10,8 @@ from ..priors.views import HeadView
 
 SLACK = 0.0025
 """Metres that a point may lie behind what the camera sees first and still count as seen."""
+BEFORE = 0.008
+"""Metres that it may lie behind another surface that was given, which is not so near this one everywhere."""
 STEP = 0.008
 """Metres of depth between neighbouring pixels from which one of them hides the other's surroundings."""
 MARGIN = 0.008
@@ -33,6 +35,7 @@ class Sight:
         depth: what the camera sees of the mesh first.
         scale: of ``depth``'s pixels to the picture's.
         trust: (h, w) float32 from 0 to 1 over ``depth``'s pixels: inside the person and away from outlines.
+        before: what the camera sees first of something else that may hide the mesh, or None.
     """
 
     view: HeadView
@@ -41,6 +44,7 @@ class Sight:
     depth: Raster
     scale: float
     trust: np.ndarray
+    before: Raster | None = None
 
     def exposed(self, gain: np.ndarray) -> "Sight":
         """The view with its light (3,) multiplied."""
@@ -55,6 +59,8 @@ class Sight:
         pixels, depth = camera.project(points)
         small = pixels * self.scale
         seen = self.depth.seen(small, depth, SLACK)
+        if self.before is not None:
+            seen &= self.before.seen(small, depth, BEFORE)
         sight = camera.centre - points
         facing = np.einsum("nc,nc->n", normals, sight) / np.maximum(np.linalg.norm(sight, axis=1), 1e-9)
         shallow = np.clip((facing - SHALLOWEST) / (1 - SHALLOWEST), 0, 1)
@@ -71,8 +77,14 @@ class Sight:
         return read_at(self.soft if soft else self.picture, pixels)
 
 
-def see(view: HeadView, vertices: np.ndarray, faces: np.ndarray) -> Sight:
-    """Make a view ready for a mesh (V, 3), (F, 3) in its world."""
+def see(
+    view: HeadView, vertices: np.ndarray, faces: np.ndarray, before: tuple[np.ndarray, np.ndarray] | None = None
+) -> Sight:
+    """Make a view ready for a mesh (V, 3), (F, 3) in its world.
+
+    Args:
+        before: vertices and faces of something else that may hide the mesh, such as hair before a head.
+    """
     camera = view.camera
     longer = max(camera.width, camera.height)
     scale = min(1.0, FINEST / longer)
@@ -86,7 +98,11 @@ def see(view: HeadView, vertices: np.ndarray, faces: np.ndarray) -> Sight:
     away = cv2.distanceTransform(np.pad(sound.astype(np.uint8), 1), cv2.DIST_L2, 3)[1:-1, 1:-1]
     t = np.clip((away - 1) / (MARGIN * max(small.width, small.height)), 0, 1)
     soft = _blurred_within(view.image, view.person, SOFT * longer)
-    return Sight(view, view.image, soft, raster, scale, (t * t * (3 - 2 * t)).astype(np.float32))
+    other = None
+    if before is not None:
+        pixels, depth = small.project(before[0])
+        other = rasterise(pixels, depth, before[1], (small.width, small.height))
+    return Sight(view, view.image, soft, raster, scale, (t * t * (3 - 2 * t)).astype(np.float32), other)
 
 
 def read_at(picture: np.ndarray, pixels: np.ndarray) -> np.ndarray:
