@@ -18,16 +18,17 @@ from .. import device as devices
 from ..checkpoint import Checkpoints, fingerprint
 from ..contract import FitPhotos, ReconstructHead
 from ..errors import Cancelled, MaquetteError, RequestError
+from ..fit.model import model_to_fit
 from ..formats.capture import Capture, read_capture
 from ..formats.capture_landmarks import FILE as LANDMARKS
-from ..formats.head import Head, write_head
+from ..formats.head import Head, read_mesh, write_head
 from ..formats.job_folder import write_json
 from ..formats.mesh_ply import write_ply
 from ..formats.sdf_grid import write_sdf_grid
 from ..hair.report import StageClock
 from ..head.grid_surface.hull import Volume
-from ..head.grid_surface.presets import PRESETS, Preset, Weights
-from ..head.grid_surface.reconstruct import assumed_scale, reconstruct
+from ..head.grid_surface.presets import PRESETS, HullConfig, Preset, Weights
+from ..head.grid_surface.reconstruct import assumed_scale, hull_of, reconstruct
 from ..head.neural_surface import reconstruct as neural_surface
 from ..head.neural_surface.field import write_neural_field
 from ..head.priors.gather import gather
@@ -67,12 +68,16 @@ def run(request: ReconstructHead, reporter: Reporter) -> dict:
     )  # fmt: skip
     kept = Checkpoints(reporter, _fingerprint(request, capture, preset, device), rng, clock)
 
+    clock.stage("hull", "Carving the head's volume")
+    hull = kept("hull", lambda: hull_of(views, preset.hull if preset else HullConfig(), reporter))
+    _preview(hull, reporter)
+
     clock.stage("priors", "Finding what guides the surface")
     proxy = _proxy(request, capture, reporter) if request.face_prior else None
     scale, source = capture.metres_per_unit, capture.scale_source
     if scale is None:
-        scale, source = _scale(request, views, reporter)
-        views = [view.scaled(scale) for view in views]
+        scale, source = _scale(request, hull, reporter)
+        views, hull = [view.scaled(scale) for view in views], hull.scaled(scale)
         proxy = proxy.scaled(scale) if proxy else None
     views, priors = gather(
         views, proxy, reporter, semantics=request.semantics, hair_label=request.hair_label,
@@ -88,7 +93,7 @@ def run(request: ReconstructHead, reporter: Reporter) -> dict:
         mesh = found.with_regions(bake(found, nodes, reporter, faces=request.faces, uv=_wants_uv(request)))
     else:
         found = reconstruct(
-            views, priors, preset, clock, reporter, kept, order=request.prior_order,
+            hull, views, priors, preset, clock, reporter, kept, order=request.prior_order,
             refine_cameras=request.refine_cameras, seed=request.seed, preview=lambda volume: _preview(volume, reporter),
         )  # fmt: skip
         write_sdf_grid(reporter.folder / "field.npz", found.grid)
@@ -100,6 +105,8 @@ def run(request: ReconstructHead, reporter: Reporter) -> dict:
     if request.refine_cameras:
         views = _placed(views, found.cameras)
     files = _written(mesh, views, request, reporter)
+    if proxy is not None and request.texture:
+        files |= _fitted_head_texture(proxy, mesh, views, request, reporter)
     if request.refine_cameras:
         write_json(reporter.folder / CAMERAS, {view.name: view.camera.camera_to_world.tolist() for view in views})
         files["cameras"] = CAMERAS
@@ -175,7 +182,7 @@ def _proxy(request: ReconstructHead, capture: Capture, reporter: Reporter) -> Pr
     return read_proxy(folder, request.model)
 
 
-def _scale(request: ReconstructHead, views: list[HeadView], reporter: Reporter) -> tuple[float, str]:
+def _scale(request: ReconstructHead, hull: Volume, reporter: Reporter) -> tuple[float, str]:
     """Metres in the capture's unit, and where they come from: of the head that was fitted, or else assumed."""
     path = (request.proxy or reporter.folder / FIT) / "report.json"
     if request.face_prior and path.is_file():
@@ -186,7 +193,12 @@ def _scale(request: ReconstructHead, views: list[HeadView], reporter: Reporter) 
                 "Write metres_per_unit into it where you have measured it."
             )
             return metres, "head fit"
-    return assumed_scale(views, reporter), "assumed"
+    metres = assumed_scale(hull)
+    reporter.warning(
+        f"transforms.json does not say how large its unit is; {metres:.4g} m is assumed, with which the person is as "
+        "deep as heads are. Write metres_per_unit into it where you have measured it."
+    )
+    return metres, "assumed"
 
 
 class _Within(Reporter):
@@ -238,6 +250,18 @@ def _written(mesh: BakedMesh, views: list[HeadView], request: ReconstructHead, r
         _picture(folder / "texture.png", texture.picture)
         files["texture"] = "texture.png"
     return files
+
+
+def _fitted_head_texture(proxy: Proxy, mesh: BakedMesh, views: list[HeadView], request, reporter: Reporter) -> dict:
+    """proxy_texture.png: the photographs in the fitted head's own UVs, where it has any and no hair hides it."""
+    path = request.proxy if request.proxy is not None else reporter.folder / FIT
+    uv = model_to_fit(request.model).uv if path.is_dir() else read_mesh(path).uv
+    if uv is None or len(uv) != len(proxy.faces):
+        return {}
+    hidden_by = mesh.vertices.astype(np.float64), mesh.faces
+    texture = bake_texture(proxy.vertices, proxy.faces, uv, views, request.texture, reporter, before=hidden_by)
+    _picture(reporter.folder / "proxy_texture.png", texture.picture)
+    return {"proxy_texture": "proxy_texture.png"}
 
 
 def _picture(path: Path, picture: np.ndarray) -> None:

@@ -17,6 +17,8 @@ from .presets import HullConfig
 
 ROUGH = 48
 """Nodes across the box that is asked first."""
+SEEN_BY = 0.65
+"""Share of the views that must see a place for it to be the person."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +36,11 @@ class Volume:
     def at(self, points: torch.Tensor) -> torch.Tensor:
         """(...,) values at points (..., 3)."""
         return self.grid.sample(self.values[None], points)[..., 0]
+
+    def scaled(self, factor: float) -> "Volume":
+        """The same in a world where every length is ``factor`` times as long."""
+        grid = Grid((factor * self.grid.origin).astype(np.float32), factor * self.grid.spacing, self.grid.shape)
+        return Volume(grid, factor * self.values)
 
     def resampled(self, nodes: int) -> "Volume":
         """The same box with so many nodes along its longest side."""
@@ -127,7 +134,8 @@ def _carved(pictures: list[Picture], grid: Grid, reporter: Reporter) -> np.ndarr
             seen[part] += inside.numpy()
             reporter.check()
         alive = alive[values[alive] < far]
-    values[seen < min(max(2, len(pictures) // 3), len(pictures))] = far
+    # At the rim of what the cameras see, cones of a few views meet where nobody is.
+    values[seen < np.ceil(SEEN_BY * len(pictures))] = far
     return np.clip(values, -1e3, far).reshape(grid.shape)
 
 

@@ -12,7 +12,7 @@ from ..priors.semantics import CLASSES, NOT_SAID
 from .hull import Volume
 from .pictures import Picture
 from .presets import Weights
-from .trace import trace
+from .trace import march
 
 WEIGHT = {
     "stereo": "rgb", "patches": "rgb", "mask": "mask", "eikonal": "eikonal", "proxy": "proxy",
@@ -42,14 +42,16 @@ def read(layer: torch.Tensor, pixels: torch.Tensor) -> torch.Tensor:
     return sample_image(layer[None], pixels)[:, 0]
 
 
-def mask_term(field: torch.Tensor, current: Volume, picture: Picture, pixels: torch.Tensor, inside: torch.Tensor):
-    """Equations 18 and 19: rays within the mask should meet the surface, rays outside it should not."""
+def mask_term(
+    field: torch.Tensor, current: Volume, origins: torch.Tensor, rays: torch.Tensor, inside: torch.Tensor
+) -> torch.Tensor:
+    """Equations 18 and 19: rays (R, 3) from origins (R, 3) that lie within the mask should meet the surface, those
+    outside it should not."""
     grid = current.grid
-    rays = picture.rays(pixels)
-    found = trace(current, picture.centre, rays)
+    found = march(current, origins, rays)
     missed, extra = inside & ~found.hit, ~inside & found.hit
     # A ray that leaves what the grid covers says nothing.
-    points = picture.centre + found.depth[:, None] * rays
+    points = origins + found.depth[:, None] * rays
     low = torch.from_numpy(grid.origin)
     high = low + grid.spacing * (torch.tensor(grid.shape) - 1)
     missed &= ((points > low) & (points < high)).all(1)
@@ -63,7 +65,7 @@ def mask_term(field: torch.Tensor, current: Volume, picture: Picture, pixels: to
             deepest = current.at(along).argmin(dim=0)
         at = along.gather(0, deepest[None, :, None].expand(-1, -1, 3))[0]
         total = total + F.softplus(-SHARPNESS * grid.sample(field[None], at)[:, 0]).sum() / SHARPNESS
-    return total / max(len(pixels), 1)
+    return total / max(len(rays), 1)
 
 
 def proxy_term(field: torch.Tensor, grid: Grid, points: torch.Tensor, stereo) -> torch.Tensor:

@@ -117,20 +117,21 @@ class Preset:
 PRESETS = {
     "draft": Preset(
         image_side=384,
-        nodes=144,
+        nodes=128,
         levels=(
-            LevelConfig(nodes=56, steps=80),
-            LevelConfig(nodes=96, steps=60, sweep=SweepConfig(side=256, reach=0.012, steps=25)),
+            LevelConfig(nodes=48, steps=60),
+            LevelConfig(nodes=80, steps=50, sweep=SweepConfig(side=192, reach=0.024, steps=37)),
+            LevelConfig(nodes=104, steps=40, sweep=SweepConfig(side=256, reach=0.007, steps=21)),
         ),
     ),
     "standard": Preset(
         image_side=768,
         nodes=208,
         levels=(
-            LevelConfig(nodes=56, steps=120),
-            LevelConfig(nodes=96, steps=100, sweep=SweepConfig(side=256, reach=0.016, steps=33)),
-            LevelConfig(nodes=144, steps=80, sweep=SweepConfig(side=512, reach=0.005, steps=21, window=9)),
-            LevelConfig(nodes=176, steps=50, sweep=SweepConfig(side=512, reach=0.002, steps=13, window=9), patches=512),
+            LevelConfig(nodes=56, steps=100),
+            LevelConfig(nodes=80, steps=80, sweep=SweepConfig(side=192, reach=0.028, steps=45)),
+            LevelConfig(nodes=120, steps=80, sweep=SweepConfig(side=320, reach=0.009, steps=31)),
+            LevelConfig(nodes=176, steps=80, sweep=SweepConfig(side=512, reach=0.003, steps=17, window=9), patches=512),
         ),
     ),
 }

@@ -26,6 +26,8 @@ from .refine import Guides, redistanced, refine
 from .sweep import SLACK, _farthest, _partners, sweep
 from .trace import first_surface, slopes_of
 
+HULL_SIDE = 256
+"""Pixels of the masks that the hull is carved from."""
 HEAD_DEEP = 0.21
 """Metres: the least extent of a head with some hair."""
 PROXY_POINTS = 60_000
@@ -49,6 +51,7 @@ class Surface:
 
 
 def reconstruct(
+    hull: Volume,
     views: list[HeadView],
     priors: Priors,
     preset: Preset,
@@ -61,9 +64,10 @@ def reconstruct(
     seed: int = 0,
     preview: Callable[[Volume], None] = lambda volume: None,
 ) -> Surface:
-    """The whole way from views to a field.
+    """From a hull to the surface.
 
     Args:
+        hull: of the views' masks, metres.
         views: metres; with labels and directions of hair, where those take part.
         priors: the ones that take part.
         clock: of the job's stages.
@@ -75,13 +79,9 @@ def reconstruct(
     rng = np.random.default_rng(seed)
     joins = _joins(order, len(preset.levels))
     closing = preset.hull.closing
-    clock.stage("hull", "Carving the head's volume", 2)
-    small = [Picture.of(view, 256, closing) for view in views]
-    volume = kept("hull", lambda: visual_hull(small, preset.hull, reporter))
-    preview(volume)
     proxy = _proxy_points(views, priors, rng)
-    poses = [picture.pose for picture in small]
-    labels, history = None, []
+    poses = [torch.from_numpy(view.world_to_camera.astype(np.float32)) for view in views]
+    volume, labels, history = hull, None, []
     for number, level in enumerate(preset.levels):
         side = level.sweep.side if level.sweep else 256
         pictures = [Picture.of(view, side, closing).moved(pose) for view, pose in zip(views, poses, strict=True)]
@@ -120,20 +120,15 @@ def reconstruct(
     return Surface(grid, cameras, history)
 
 
-def assumed_scale(views: list[HeadView], reporter: Reporter) -> float:
-    """Metres in one unit of a capture whose unit nobody knows: the person's hull is taken to be as deep as heads are.
+def hull_of(views: list[HeadView], config: HullConfig, reporter: Reporter) -> Volume:
+    """What the views' masks leave, in the views' unit. Raises CaptureError where they leave nothing."""
+    return visual_hull([Picture.of(view, HULL_SIDE, config.closing) for view in views], config, reporter)
 
-    Args:
-        views: in the capture's unit.
-    """
-    hull = visual_hull([Picture.of(view, 192) for view in views], HullConfig(nodes=48), reporter)
+
+def assumed_scale(hull: Volume) -> float:
+    """Metres in one unit of a capture whose unit nobody knows: the person is taken to be as deep as heads are."""
     inside = np.argwhere(hull.values.numpy() < 0)
-    metres = HEAD_DEEP / float(np.sort((np.ptp(inside, axis=0) + 1) * hull.grid.spacing)[0])
-    reporter.warning(
-        f"transforms.json does not say how large its unit is; {metres:.4g} m is assumed, with which the person is as "
-        "deep as heads are. Write metres_per_unit into it where you have measured it."
-    )
-    return metres
+    return HEAD_DEEP / float(np.sort((np.ptp(inside, axis=0) + 1) * hull.grid.spacing)[0])
 
 
 def _joins(order: str, levels: int) -> dict[str, int]:
@@ -146,10 +141,12 @@ def _joins(order: str, levels: int) -> dict[str, int]:
 def _proxy_points(views: list[HeadView], priors: Priors, rng: np.random.Generator) -> torch.Tensor | None:
     if priors.proxy is None:
         return None
-    shown = priors.proxy.seen_face(views)
+    # All skin that is seen, ears and a bare scalp too: the paper's model is a face only.
+    proxy = replace(priors.proxy, regions=priors.proxy.regions | {"face": np.arange(len(priors.proxy.vertices))})
+    shown = proxy.seen_face(views)
     if not shown.any():
         return None
-    return torch.from_numpy(priors.proxy.samples(shown, PROXY_POINTS, rng)[0].astype(np.float32))
+    return torch.from_numpy(proxy.samples(shown, PROXY_POINTS, rng)[0].astype(np.float32))
 
 
 def _patches(pictures, maps, volume: Volume, level, refine_cameras: bool) -> Patches:

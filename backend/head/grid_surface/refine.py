@@ -18,8 +18,10 @@ from .fusion import TRUNCATION, Fused
 from .hull import Volume
 from .pictures import Picture
 from .presets import LevelConfig, Weights
-from .trace import differentiable, trace
+from .trace import differentiable, march
 
+VIEWS_A_STEP = 4
+"""Views whose masks speak in a step."""
 STEPS_A_BAND = 40
 """Steps after which the band follows the surface."""
 
@@ -90,11 +92,11 @@ def refine(
             if stereo is not None:
                 terms["stereo"] = band.stereo_term(unknown, *stereo)
             if masked:
-                terms["mask"] = torch.zeros(())
-                for k in rng.choice(masked, min(3, len(masked)), replace=False):
-                    pixels, inside = _drawn(pictures[k], rims[k], level.rays // 3, rng)
-                    term = losses.mask_term(field, current, pictures[k], pixels, inside)
-                    terms["mask"] = terms["mask"] + term / min(3, len(masked))
+                chosen = rng.choice(masked, min(VIEWS_A_STEP, len(masked)), replace=False)
+                drawn = [_drawn(pictures[k], rims[k], level.rays // len(chosen), rng) for k in chosen]
+                terms["mask"] = losses.mask_term(
+                    field, current, *(torch.cat(part) for part in zip(*drawn, strict=True))
+                )
             if guides.proxy is not None:
                 chosen = torch.from_numpy(rng.integers(len(guides.proxy), size=level.rays))
                 terms["proxy"] = losses.proxy_term(field, volume.grid, guides.proxy[chosen], stereo)
@@ -124,7 +126,7 @@ def _seen_terms(field, current: Volume, picture: Picture, k: int, guides: Guides
     count = max(level.rays // 4, level.patches)
     pixels = _inside(picture, count, rng)
     rays = picture.rays(pixels)
-    found = trace(current, picture.centre, rays)
+    found = march(current, picture.centre, rays)
     if not found.hit.any():
         return terms
     pixels, rays, depth = pixels[found.hit], rays[found.hit], found.depth[found.hit]
@@ -231,8 +233,8 @@ def _rim(picture: Picture) -> torch.Tensor:
     return torch.stack([columns, rows], dim=1).float()
 
 
-def _drawn(picture: Picture, rim: torch.Tensor, count: int, rng) -> tuple[torch.Tensor, torch.Tensor]:
-    """Pixels (count, 2), half of them at the mask's edge, and whether each is inside (count,)."""
+def _drawn(picture: Picture, rim: torch.Tensor, count: int, rng) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Origins and directions (R, 3) of random rays, half of them at the mask's edge; whether each is inside (R,)."""
     height, width = picture.size
     near = rim[torch.from_numpy(rng.integers(len(rim), size=count // 2))] if len(rim) else rim
     jitter = torch.from_numpy(rng.random((count, 2)).astype(np.float32))
@@ -241,7 +243,8 @@ def _drawn(picture: Picture, rim: torch.Tensor, count: int, rng) -> tuple[torch.
     outside = losses.read(picture.outside, pixels)
     # Half a pixel to both sides of the edge stays open.
     open_ = outside.abs() > 0.5
-    return pixels[open_], (outside < 0)[open_]
+    rays = picture.rays(pixels[open_])
+    return picture.centre.expand_as(rays), rays, (outside < 0)[open_]
 
 
 def _inside(picture: Picture, count: int, rng) -> torch.Tensor:

@@ -9,6 +9,8 @@ from .hull import Volume
 from .pictures import Picture
 
 STEPS = 48
+PLACES = 112
+"""Along a ray through the box that ``march`` asks."""
 CAREFUL = 0.85
 """Of the field's value that a step goes: the field is a distance only about."""
 
@@ -54,6 +56,36 @@ def trace(volume: Volume, origin: torch.Tensor, rays: torch.Tensor) -> Hits:
         grazing = lowest[active] < 0.25 * volume.grid.spacing
         hit[active[grazing]] = True
     return Hits(torch.where(hit, depth, best), hit)
+
+
+@torch.no_grad()
+def march(volume: Volume, origins: torch.Tensor, rays: torch.Tensor) -> Hits:
+    """As ``trace`` for a few thousand rays (R, 3) from origins (R, 3) or (3,): all places of a ray are asked at once,
+    which costs less than many small steps, and what is thinner than the places are apart may be missed."""
+    origins = origins.expand_as(rays)
+    low = torch.from_numpy(volume.grid.origin)
+    high = low + volume.grid.spacing * (torch.tensor(volume.grid.shape) - 1)
+    safe = torch.where(rays.abs() < 1e-9, torch.full_like(rays, 1e-9), rays)
+    ends = torch.stack([(low - origins) / safe, (high - origins) / safe])
+    near, far = ends.amin(dim=0).amax(dim=1).clamp(min=1e-3), ends.amax(dim=0).amin(dim=1)
+    step = (far - near).clamp(min=0) / (PLACES - 1)
+    depth = near[:, None] + step[:, None] * torch.arange(PLACES)
+    values = volume.at(origins[:, None] + depth[..., None] * rays[:, None])
+    inside = values < 0
+    hit, first = inside.any(1) & (near < far), inside.float().argmax(1)
+    before = (first - 1).clamp(min=0)
+    rows = torch.arange(len(rays))
+    a, b = values[rows, before], values[rows, first]
+    low_end, high_end = depth[rows, before], depth[rows, first]
+    for _ in range(2):  # the secant method
+        part = (a / (a - b).clamp(min=1e-9)).clamp(0, 1)
+        middle = low_end + part * (high_end - low_end)
+        value = volume.at(origins + middle[:, None] * rays)
+        ahead = value > 0
+        low_end, a = torch.where(ahead, middle, low_end), torch.where(ahead, value, a)
+        high_end, b = torch.where(ahead, high_end, middle), torch.where(ahead, b, value)
+    met = low_end + (a / (a - b).clamp(min=1e-9)).clamp(0, 1) * (high_end - low_end)
+    return Hits(torch.where(hit, met, depth[rows, values.argmin(1)]), hit)
 
 
 @dataclass(frozen=True, eq=False)
