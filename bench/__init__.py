@@ -11,6 +11,7 @@ BENCHES = {
     "photo-fit": "bench.photo_fit",
     "sample": "bench.sample_capture",
     "strands": "bench.strands",
+    "capture": "bench.capture",
     "detail": "bench.detail",
     "detail-layout": "bench.detail_layout",
     "detail-animation": "bench.detail_animation",

@@ -14,12 +14,13 @@ import numpy as np
 
 from backend.errors import CaptureError
 from backend.formats.capture import Camera, read_capture
+from backend.formats.mesh_ply import write_ply
 from backend.formats.strands import write_npz
 from backend.hair.styles import SCENES, make_hairstyle
 from building import environments
 
 from .hair_scenes import CHECKOUT
-from .painted_scan import painted_scan, read_fitted
+from .painted_scan import painted_scan, read_fitted, read_scan
 
 RINGS = (4.0, 29.0)
 """Degrees of elevation of the two rounds that the photographer walks."""
@@ -45,8 +46,8 @@ class Photographs:
     """
 
     views: int = 36
-    width: int = 720
-    height: int = 960
+    width: int = 600
+    height: int = 800
     samples: int = 16
     strands: int = 40_000
     blurred: int = 2
@@ -128,6 +129,8 @@ def _render(photographs: Photographs, folder: Path, truth: Path) -> None:
     environment = os.environ | {"PYTHONPATH": str(CHECKOUT)}
     if subprocess.run(list(map(str, command)), stdout=sys.stderr, env=environment).returncode:
         raise CaptureError("The photographs could not be rendered; what the renderer said is above.")
+    scan = read_scan()
+    write_ply(truth / "ground_truth" / "scan.ply", scan.vertices, scan.faces)
 
 
 def _walls(folder: Path, size: int = 1400) -> list[Path]:

@@ -4,6 +4,7 @@ The scan's own colour map does not decode, so its colours here are synthetic: sk
 that stereo and structure from motion need, brows, lips and eyes where the scan has them.
 """
 
+import itertools
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -113,8 +114,7 @@ def _fitted(folder: Path) -> Head:
     fit = lay_head_on_scan(
         PERRY, PERRY_LANDMARKS, BUILT_IN, PERRY_UNIT, 0, True, torch.device("cpu"), SilentReporter(folder)
     )
-    on_scan = fit.place.apply(fit.vertices)
-    return fit.model.head(np.stack([on_scan[:, 0], on_scan[:, 1], on_scan[:, 2]], axis=1))
+    return fit.model.head(fit.place.apply(fit.vertices))
 
 
 def _positions(scan: Head, size: int) -> tuple[np.ndarray, np.ndarray]:
@@ -186,7 +186,7 @@ def _features(points: np.ndarray, fitted: Head, rng: np.random.Generator):
 def _from_line(points: np.ndarray, line: np.ndarray) -> np.ndarray:
     """(N,) metres to a polyline (L, 3)."""
     nearest = np.full(len(points), np.inf)
-    for a, b in zip(line[:-1], line[1:]):
+    for a, b in itertools.pairwise(line):
         along = np.clip((points - a) @ (b - a) / ((b - a) @ (b - a)), 0, 1)
         nearest = np.minimum(nearest, np.linalg.norm(points - a - along[:, None] * (b - a), axis=1))
     return nearest
