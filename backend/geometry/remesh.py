@@ -21,12 +21,18 @@ def decimated(vertices: np.ndarray, faces: np.ndarray, count: int) -> tuple[np.n
     return points.astype(np.float32), triangles
 
 
+_LARGE = 1000.0
+"""Across a mesh whose triangles are large enough for xatlas."""
+
+
 def unwrapped(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
     """UVs (F, 3, 2) float32 in the unit square of a mesh's corners, by xatlas."""
     import xatlas
 
     atlas = xatlas.Atlas()
-    atlas.add_mesh(np.ascontiguousarray(vertices, np.float32), np.ascontiguousarray(faces, np.uint32))
+    # It leaves out triangles with less area than 1.2e-7, which a head in metres has by the thousand.
+    middle, size = vertices.mean(axis=0), float(np.ptp(vertices, axis=0).max())
+    atlas.add_mesh(((vertices - middle) * (_LARGE / size)).astype(np.float32), np.ascontiguousarray(faces, np.uint32))
     charts, packing = xatlas.ChartOptions(), xatlas.PackOptions()
     charts.max_iterations = 1
     charts.max_cost = 8.0  # fewer, larger charts than by default

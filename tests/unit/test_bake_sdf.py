@@ -12,6 +12,7 @@ from backend.formats.head import read_head
 from backend.formats.sdf_grid import SdfGrid, read_sdf_grid, write_sdf_grid
 from backend.geometry.apart import run_apart
 from backend.geometry.manifold import holes, is_watertight, open_edges, two_manifold
+from backend.geometry.remesh import unwrapped
 from backend.head.sdf_mesh import bake, bake_grid
 from backend.jobs.bake_sdf import run
 from backend.protocol import SilentReporter
@@ -250,3 +251,14 @@ def test_work_apart_can_be_cancelled(reporter):
     with pytest.raises(Cancelled):
         run_apart(time.sleep, 60, reporter=reporter)
     assert time.monotonic() - began < 20
+
+
+def test_triangles_as_small_as_a_head_has_get_room_in_the_uvs():
+    """Of less than 1e-7 square metres each."""
+    import trimesh
+
+    ball = trimesh.creation.icosphere(subdivisions=3, radius=0.002)
+    assert ball.area_faces.max() < 1e-7
+    uv = unwrapped(ball.vertices.astype(np.float32), ball.faces)
+    a, b = uv[:, 1] - uv[:, 0], uv[:, 2] - uv[:, 0]
+    assert (np.abs(a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]) > 1e-7).all()
