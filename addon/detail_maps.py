@@ -8,7 +8,15 @@ import bpy
 import numpy as np
 
 from ..backend.errors import HeadError
-from ..backend.formats.displacement import FORMAT, FRAMES, RANGE, VERSION, DisplacementMap, write_displacement
+from ..backend.formats.displacement import (
+    FORMAT,
+    FRAMES,
+    RANGE,
+    VERSION,
+    DisplacementMap,
+    said_by,
+    write_displacement,
+)
 
 ROLE = "displacement"
 FACTS = "maquette_displacement"
@@ -113,6 +121,5 @@ def save_map(image: bpy.types.Image, path: Path) -> None:
     if facts.get("stored_range"):
         low, high = (float(value) for value in facts.get("range", (-RANGE, RANGE)))
         values = low + (high - low) * values
-    texts = {key: str(facts.get(key, "")) for key in ("layout", "model", "model_hash")}
     clipped = int(facts.get("clipped_vertices", 0))
-    write_displacement(path, DisplacementMap(np.ascontiguousarray(values), facts["frame"], clipped, **texts))
+    write_displacement(path, DisplacementMap(np.ascontiguousarray(values), facts["frame"], clipped, **said_by(facts)))

@@ -40,6 +40,7 @@ class SceneDetail:
         layout: hash of its UV layout.
         vertices: how many it has.
         coefficients: the head that it is a displacement of.
+        smoothed: whether that head was smoothed by region.
     """
 
     mesh: bpy.types.Object
@@ -47,6 +48,7 @@ class SceneDetail:
     layout: str
     vertices: int
     coefficients: Coefficients
+    smoothed: bool = False
 
 
 def detail_of(thing: bpy.types.Object | None) -> SceneDetail | None:
@@ -60,7 +62,8 @@ def detail_of(thing: bpy.types.Object | None) -> SceneDetail | None:
         coefficients = Coefficients(
             str(parts["model"]), str(parts["model_hash"]), *(parts[part] for part in ARRAYS), placed
         )
-        return SceneDetail(thing, str(about["model"]), str(about["layout"]), int(about["vertices"]), coefficients)
+        texts, count = (str(about["model"]), str(about["layout"])), int(about["vertices"])
+        return SceneDetail(thing, *texts, count, coefficients, bool(about.get("smoothed", False)))
     except (ValueError, KeyError, TypeError):
         return None  # somebody else's property under our name
 
@@ -111,6 +114,7 @@ def add_detail(
         placed = zip(SIMILARITY, coefficients.similarity, strict=True)
         parts |= {key: np.asarray(value).tolist() for key, value in placed}
     about = {"model": model, "layout": dense.layout, "vertices": len(dense.vertices), "coefficients": parts}
+    about["smoothed"] = dense.smoothed
     thing[ABOUT] = json.dumps(about)
     thing["maquette_role"], thing["maquette_job"] = ROLE, job_id
     context.collection.objects.link(thing)
@@ -170,7 +174,8 @@ def read_detail_mesh(detail: SceneDetail) -> DenseMesh:
         before = np.empty_like(vertices)
         made.data.foreach_get("vector", before.ravel())
         vertices = _where_it_was(vertices, before)
-    return DenseMesh(vertices, faces.reshape(-1, 3), uv.reshape(-1, 3, 2), detail.layout)
+    parts = vertices, faces.reshape(-1, 3), uv.reshape(-1, 3, 2), detail.layout
+    return DenseMesh(*parts, smoothed=detail.smoothed)
 
 
 def _where_it_was(vertices: np.ndarray, made: np.ndarray) -> np.ndarray:

@@ -38,6 +38,7 @@ class MaquetteDetail(bpy.types.PropertyGroup):
         RegisterScan, "preset", items=[(name, name.capitalize(), PRESETS[name]) for name in REGISTRATION_PRESETS]
     )
     partial: property_of(RegisterScan, "partial", name="Part of a Head")
+    smooth: property_of(RegisterScan, "smooth", name="Smooth Plain Head")
     mesh: bpy.props.PointerProperty(
         name="Detail",
         description="Registered or sculpted head that the map is baked from",

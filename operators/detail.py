@@ -70,6 +70,7 @@ class MAQUETTE_OT_register_scan(AsksForDetail, bpy.types.Operator):
                 unit=fit.unit_name(),
                 preset=detail.preset,
                 partial=detail.partial,
+                smooth=detail.smooth,
                 size=int(detail.size),
                 expression=fit.expression,
                 device=fit.device,

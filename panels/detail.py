@@ -81,6 +81,7 @@ class MAQUETTE_PT_detail_register(_Step, bpy.types.Panel):
         draw_scan(column, context)
         column.prop(ours.detail, "preset")
         column.prop(ours.detail, "partial")
+        column.prop(ours.detail, "smooth")
         _draw_button(column, "maquette.register_scan")
 
 

@@ -32,6 +32,10 @@ class _Registration(Request):
         "Fewer rounds, the default, or the published optimisation.", "standard", choices=REGISTRATION_PRESETS
     )
     partial: bool = setting("The scan shows a part of the head only, such as one depth picture does.", False)
+    smooth: bool = setting(
+        "Smooth the plain head's surface by region before anything is added to it, as HeadCraft does: lips 3 rounds, "
+        "face 5, scalp and neck 10.", False,
+    )  # fmt: skip
     size: int = setting("Width and height of the displacement map.", 1024, minimum=64, maximum=8192, unit="texels")
     expression: bool = setting("Fit an expression and the jaw as well.", True)
     steps: int = setting(

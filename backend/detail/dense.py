@@ -17,6 +17,7 @@ from ..formats.layout import BUILT_IN_LAYOUT, Layout, read_layout, topology_hash
 from .carried import Carried
 from .layout import make_layout
 from .regions import with_regions
+from .smoothing import rounds_of, smoothed
 from .subdivision import Subdivision, levels_for, subdivide
 from .turning import Turning
 
@@ -29,11 +30,13 @@ class DenseHead:
         model: that is subdivided.
         subdivision: from its V vertices and F triangles to W and G.
         layout: custom, of the model's own triangles.
+        smoothed: whether ``subdivision`` smooths its surface by region (B.1); displacements are then from that surface.
     """
 
     model: FlameModel
     subdivision: Subdivision
     layout: Layout
+    smoothed: bool = False
 
     @property
     def faces(self) -> np.ndarray:
@@ -49,6 +52,12 @@ class DenseHead:
     def layout_hash(self) -> str:
         """Of the custom layout, as maps carry it."""
         return self.layout.hash
+
+    @property
+    def said(self) -> dict[str, str | bool]:
+        """What files of detail say of the head that it belongs to: layout, model, model_hash, smoothed."""
+        facts = {"layout": self.layout_hash, "model": self.model.name, "model_hash": self.model.hash}
+        return facts | {"smoothed": self.smoothed}
 
     @cached_property
     def uv(self) -> np.ndarray:
@@ -132,21 +141,22 @@ class DenseHead:
         return Turning(self.subdivision, self.model.faces, self.layout.uv, self.coarse())
 
 
-def dense_head(model: FlameModel, layout: Layout | None = None) -> DenseHead:
+def dense_head(model: FlameModel, layout: Layout | None = None, smooth: bool = False) -> DenseHead:
     """The dense head of a model, kept for the last few models of this process.
 
     Args:
         model: as ``fit.model.model_to_fit`` reads it.
         layout: an artist's own; else the built-in head's, or one that is made now (3 s for FLAME).
+        smooth: its surface by region, as HeadCraft does before it adds displacements (``smoothing``).
 
     Raises:
         HeadError: the layout belongs to other triangles, or none can be made.
     """
     if layout is None:
-        return _dense_head(model)
+        return _dense_head(model, smooth)
     if layout.topology != topology_hash(model.faces) or len(layout.uv) != len(model.faces):
         raise HeadError(f"The layout was made for another mesh than {model.name}; make it for this head model.")
-    return DenseHead(model, _subdivision(model), layout)
+    return DenseHead(model, _subdivision(model, smooth), layout, smooth)
 
 
 def built_in_layout(model: FlameModel) -> Layout | None:
@@ -161,12 +171,15 @@ def layout_of(model: FlameModel, seam: np.ndarray | None = None) -> Layout:
 
 
 @lru_cache(maxsize=4)
-def _dense_head(model: FlameModel) -> DenseHead:
-    return DenseHead(model, _subdivision(model), built_in_layout(model) or layout_of(model))
+def _dense_head(model: FlameModel, smooth: bool) -> DenseHead:
+    return DenseHead(model, _subdivision(model, smooth), built_in_layout(model) or layout_of(model), smooth)
 
 
-def _subdivision(model: FlameModel) -> Subdivision:
-    return subdivide(model.faces, len(model.template), levels_for(len(model.template)))
+def _subdivision(model: FlameModel, smooth: bool) -> Subdivision:
+    found = subdivide(model.faces, len(model.template), levels_for(len(model.template)))
+    if not smooth:
+        return found
+    return smoothed(found, rounds_of(found.regions(with_regions(model)), found.matrix.shape[0]))
 
 
 def _filled(given, zero: np.ndarray) -> np.ndarray:

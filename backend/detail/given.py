@@ -22,9 +22,40 @@ CUSTOM, STANDARD = "custom", "standard"
 REGISTERED = ".npz"
 
 
-def dense_head_in(model: FlameModel, layout: Path | str | None = None) -> DenseHead:
-    """The dense head in the program's layout, or in an artist's (.npz); "custom" and "standard" mean the former."""
-    return dense_head(model, None if str(layout or CUSTOM) in (CUSTOM, STANDARD) else read_layout(Path(layout)))
+def dense_head_in(model: FlameModel, layout: Path | str | None, *sources: Path) -> DenseHead:
+    """The dense head that detail belongs to, smoothed or not.
+
+    Args:
+        model: as ``model_to_fit`` reads it.
+        layout: an artist's layout file (.npz); the program's for None, "custom" and "standard".
+        sources: registrations, meshes or maps.
+
+    Raises:
+        HeadError: some belong to a smoothed head, others do not.
+    """
+    chosen = None if str(layout or CUSTOM) in (CUSTOM, STANDARD) else read_layout(Path(layout))
+    smooth = [is_from_smoothed(source) for source in sources]
+    if any(smooth) and not all(smooth):
+        one, other = (sources[smooth.index(said)] for said in (True, False))
+        raise HeadError(
+            f"{one.name} in {one.parent.name} was registered to a smoothed head, {other.name} in {other.parent.name} "
+            "was not; register both alike."
+        )
+    return dense_head(model, chosen, any(smooth))
+
+
+def is_from_smoothed(path: Path) -> bool:
+    """Whether detail says that it is from a head that was smoothed; a .ply says what the registration beside it does.
+
+    Raises:
+        HeadError: it cannot be read.
+    """
+    if path.suffix.lower() == ".ply":
+        path = path.with_name("registered.npz")
+        return path.is_file() and read_detail(path).smoothed
+    if path.suffix.lower() != REGISTERED:
+        return read_displacement(path).smoothed
+    return read_dense_mesh(path).smoothed if is_dense_mesh(path) else read_detail(path).smoothed
 
 
 def given_coefficients(model: FlameModel, path: Path | None, beside: Path | None = None) -> Coefficients | None:
@@ -55,7 +86,7 @@ def given_displacement(path: Path, dense: DenseHead, identity: np.ndarray | None
 
 def registered_displacement(detail: Detail, dense: DenseHead, name: str) -> np.ndarray:
     """(W, 3) float64 of a registration, if it is of this model. Raises HeadError."""
-    check_model(detail.model, detail.model_hash, dense, name)
+    check_model(detail, dense, name)
     if len(detail.displacement) != dense.vertex_count:
         raise HeadError(
             f"{name} has {len(detail.displacement):,} vertices, but the dense head of {dense.model.name} has "
@@ -66,7 +97,7 @@ def registered_displacement(detail: Detail, dense: DenseHead, name: str) -> np.n
 
 def map_displacement(given: DisplacementMap, dense: DenseHead, identity: np.ndarray | None, name: str) -> np.ndarray:
     """(W, 3) float64 of a map, sampled at the vertices and turned to object axes of the rest head. Raises HeadError."""
-    check_model(given.model, given.model_hash, dense, name)
+    check_model(given, dense, name)
     uv = uv_of(given, dense, name)
     tangents = frames_of(dense, uv, identity) if given.frame == TANGENT else None
     return sample_at_vertices(given.values, dense.faces, uv, dense.vertex_count, tangents)
@@ -89,13 +120,15 @@ def uv_of(given: DisplacementMap, dense: DenseHead, name: str) -> np.ndarray:
     )
 
 
-def check_model(model: str, model_hash: str, dense: DenseHead, name: str) -> None:
-    """Raise HeadError unless a file belongs to the dense head's model; one that names no model may."""
-    if model_hash and model_hash != dense.model.hash:
+def check_model(given: Detail | DisplacementMap, dense: DenseHead, name: str) -> None:
+    """Raise HeadError unless detail belongs to the dense head's model, smoothed alike; one that names no model may."""
+    if given.model_hash and given.model_hash != dense.model.hash:
         raise HeadError(
-            f"{name} belongs to the head model {model} ({model_hash[:8]}), but the head is {dense.model.name} "
-            f"({dense.model.hash[:8]}); choose the model that it was made with."
+            f"{name} belongs to the head model {given.model} ({given.model_hash[:8]}), but the head is "
+            f"{dense.model.name} ({dense.model.hash[:8]}); choose the model that it was made with."
         )
+    if given.smoothed != dense.smoothed:
+        raise HeadError(f"{name} was made on a head that {'was' if given.smoothed else 'was not'} smoothed before.")
 
 
 def bake_map(
@@ -121,8 +154,7 @@ def bake_map(
     """
     uv = dense.standard_uv if standard else dense.uv
     tangents = frames_of(dense, uv, identity) if frame == TANGENT else None
-    layout = dense.standard_hash if standard else dense.layout_hash
-    said = {"layout": layout, "model": dense.model.name, "model_hash": dense.model.hash}
+    said = dense.said | ({"layout": dense.standard_hash} if standard else {})
     return bake(displacement, dense.faces, uv, size, tangents, **limit, **said)
 
 
@@ -178,9 +210,15 @@ def read_source(path: Path, dense: DenseHead, coefficients: Coefficients | None)
     return given_displacement(path, dense, None if coefficients is None else coefficients.identity)
 
 
-def write_head_files(folder: Path, vertices: np.ndarray, dense: DenseHead, uv: np.ndarray, layout: str) -> dict:
+def mesh_of(dense: DenseHead, vertices: np.ndarray, residual: np.ndarray | None = None) -> DenseMesh:
+    """A dense head (W, 3) with all that Blender's scene needs of it; ``residual`` (W,) metres to a scan."""
+    layout = dense.layout_hash
+    return DenseMesh(vertices, dense.faces, dense.uv, layout, residual, dense.regions, dense.smoothed)
+
+
+def write_head_files(folder: Path, vertices: np.ndarray, dense: DenseHead) -> dict:
     """Write mesh.npz, head.ply and head.obj (with UVs) of a dense head, and say their names."""
-    write_dense_mesh(folder / "mesh.npz", DenseMesh(vertices, dense.faces, uv, layout, None, dense.regions))
+    write_dense_mesh(folder / "mesh.npz", mesh_of(dense, vertices))
     write_ply(folder / "head.ply", vertices, dense.faces)
-    write_obj(folder / "head.obj", vertices, dense.faces, uv)
+    write_obj(folder / "head.obj", vertices, dense.faces, dense.uv)
     return {"mesh": "mesh.npz", "ply": "head.ply", "obj": "head.obj"}

@@ -1,7 +1,11 @@
 """Laplacian smoothing of a dense head, by region, as HeadCraft does before it adds displacements (B.1, "Animation")."""
 
+from dataclasses import replace
+
 import numpy as np
 from scipy.sparse import coo_matrix, csr_matrix, diags
+
+from .subdivision import Subdivision
 
 ROUNDS = {"lips": 3, "face": 5, "scalp": 10, "neck": 10}
 """The paper's rounds by region. A vertex of two regions gets the fewer."""
@@ -23,25 +27,24 @@ def rounds_of(regions: dict[str, np.ndarray], count: int, rounds: dict[str, int]
     return np.where(result > max(rounds.values()), 0, result)
 
 
-def smooth(values: np.ndarray, faces: np.ndarray, rounds: np.ndarray) -> np.ndarray:
-    """Move each vertex to the mean of its neighbours, as many times as it is said.
+def smoothed(subdivision: Subdivision, rounds: np.ndarray) -> Subdivision:
+    """A subdivision whose every vertex then moves to the mean of its neighbours, as many times as it is said.
 
-    It is linear and depends on the triangles alone, so shape keys go through it as positions do. Vertices of an open
-    border stay.
+    That is linear and depends on the triangles alone, so shape keys and modes go through it as positions do. Vertices
+    of an open border stay.
 
     Args:
-        values: (W, ...) positions, metres, or anything linear in them.
-        faces: (G, 3)
+        subdivision: to W vertices.
         rounds: (W,) how often.
     """
-    near, border = neighbours(faces, len(values))
+    matrix = subdivision.matrix
+    near, border = neighbours(subdivision.faces, matrix.shape[0])
     rounds = np.where(border, 0, rounds)
     mean = diags(1 / np.maximum(np.asarray(near.sum(axis=1)).ravel(), 1)) @ near
-    result = np.asarray(values, np.float64).reshape(len(values), -1).copy()
     for done in range(rounds.max(initial=0)):
-        moving = np.flatnonzero(rounds > done)
-        result[moving] = mean[moving] @ result
-    return result.reshape(np.shape(values)).astype(np.asarray(values).dtype)
+        moving = (rounds > done).astype(np.float64)
+        matrix = (diags(moving) @ mean + diags(1 - moving)) @ matrix
+    return replace(subdivision, matrix=matrix.tocsr())
 
 
 def neighbours(faces: np.ndarray, count: int) -> tuple[csr_matrix, np.ndarray]:

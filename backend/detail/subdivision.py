@@ -23,7 +23,8 @@ class Subdivision:
     """What subdivision does to any mesh with these triangles.
 
     Attributes:
-        matrix: (W, V) float64 sparse: dense = matrix @ coarse, for (V, anything). Its first V rows are the identity.
+        matrix: (W, V) float64 sparse: dense = matrix @ coarse, for (V, anything). Its first V rows are the identity,
+            unless it was smoothed.
         faces: (G, 3) int32 of the dense mesh; triangles 4 i to 4 i + 3 come from the coarse mesh's i in each round.
         corners: (G, 3, 3) float32 barycentric place of every dense corner in its coarse triangle.
         parents: (G,) int32 coarse triangle of every dense one.

@@ -31,7 +31,7 @@ def texels_of(path: Path, dense: DenseHead, size: int, identity: np.ndarray | No
     path = Path(path)
     if path.suffix.lower() != REGISTERED:
         given = read_displacement(path)
-        check_model(given.model, given.model_hash, dense, path.name)
+        check_model(given, dense, path.name)
         if given.frame == OBJECT and given.layout == dense.layout_hash and len(given.values) == size:
             return given.values
     return bake_map(given_displacement(path, dense, identity), dense, size, frame=OBJECT).values
@@ -63,5 +63,4 @@ def transferred(hair: np.ndarray, face: np.ndarray, dense: DenseHead) -> Displac
 def repaired(values: np.ndarray, covered: np.ndarray, dense: DenseHead) -> DisplacementMap:
     """A map (N, N, 3) in object axes of the dense head's layout that agrees with itself across the seam (A.2)."""
     mended = repair_seam(values, covered, dense.faces, dense.uv).clip(-RANGE, RANGE)
-    said = {"layout": dense.layout_hash, "model": dense.model.name, "model_hash": dense.model.hash}
-    return DisplacementMap(mended.astype(np.float32), OBJECT, 0, **said)
+    return DisplacementMap(mended.astype(np.float32), OBJECT, 0, **dense.said)

@@ -24,6 +24,7 @@ class DenseMesh:
         residual: (W,) float32 metres along the normal, above zero where a scan lies outside; NaN where there is none.
             None for a head that was laid on no scan.
         regions: name ("scalp", "face", "eyes", ...) → (K,) int32 vertices; empty where nobody said.
+        smoothed: whether the head below the displacement was smoothed by region.
     """
 
     vertices: np.ndarray
@@ -32,6 +33,7 @@ class DenseMesh:
     layout: str = ""
     residual: np.ndarray | None = None
     regions: dict[str, np.ndarray] = field(default_factory=dict)
+    smoothed: bool = False
 
     def __post_init__(self):
         count, triangles = len(self.vertices), len(self.faces)
@@ -58,6 +60,7 @@ def write_dense_mesh(path: Path, mesh: DenseMesh) -> None:
     """Write a mesh as .npz, to a temporary name first."""
     path = Path(path)
     values = {"vertices": mesh.vertices, "faces": mesh.faces, "uv": mesh.uv, "layout": np.array(mesh.layout)}
+    values["smoothed"] = np.array(mesh.smoothed)
     if mesh.residual is not None:
         values["residual"] = mesh.residual
     values |= {_REGION + name: vertices for name, vertices in mesh.regions.items()}
@@ -76,7 +79,9 @@ def read_dense_mesh(path: Path) -> DenseMesh:
                 raise HeadError(f"{path.name} is no dense mesh that this Maquette reads.")
             residual = file["residual"] if "residual" in file.files else None
             regions = {name[len(_REGION) :]: file[name] for name in file.files if name.startswith(_REGION)}
-            return DenseMesh(file["vertices"], file["faces"], file["uv"], str(file["layout"]), residual, regions)
+            smoothed = "smoothed" in file.files and bool(file["smoothed"])
+            parts = file["vertices"], file["faces"], file["uv"], str(file["layout"]), residual, regions
+            return DenseMesh(*parts, smoothed)
     except OSError as error:
         raise HeadError(f"{path.name} cannot be opened: {error.strerror or error}.") from error
     except (KeyError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:

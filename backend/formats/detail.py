@@ -25,6 +25,7 @@ class Detail:
         observed: (W,) bool, whether the scan showed where a vertex lies; False where it was frozen or nothing was seen.
         model: name of the head model, and ``model_hash`` its hash.
         layout: hash of the custom UV layout that goes with the dense head.
+        smoothed: whether the displacement is from a head whose surface was smoothed by region.
     """
 
     displacement: np.ndarray
@@ -32,6 +33,7 @@ class Detail:
     model: str
     model_hash: str
     layout: str = ""
+    smoothed: bool = False
 
     def __post_init__(self):
         displacement = np.asarray(self.displacement, np.float32)
@@ -55,7 +57,7 @@ def write_detail(path: Path, detail: Detail) -> None:
     with temporary.open("wb") as file:
         np.savez_compressed(
             file, format=np.array(FORMAT), version=np.array(VERSION), displacement=detail.displacement,
-            observed=detail.observed, **texts,
+            observed=detail.observed, smoothed=np.array(detail.smoothed), **texts,
         )  # fmt: skip
     temporary.replace(path)
 
@@ -71,7 +73,8 @@ def read_detail(path: Path) -> Detail:
                 raise HeadError(f"{path.name} holds no registered detail; choose the registered.npz of a registration.")
             if int(file["version"]) > VERSION:
                 raise HeadError(f"{path.name} was made by a newer Maquette; update the extension.")
-            return Detail(file["displacement"], file["observed"], *(str(file[key]) for key in TEXTS))
+            smoothed = "smoothed" in file.files and bool(file["smoothed"])
+            return Detail(file["displacement"], file["observed"], *(str(file[key]) for key in TEXTS), smoothed)
     except KeyError as error:
         raise HeadError(f"{path.name} lacks {error.args[0]}.") from error
     except OSError as error:

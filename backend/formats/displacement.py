@@ -35,6 +35,7 @@ class DisplacementMap:
         clipped: vertices whose displacement was cut to the range.
         layout: hash of the layout.
         model: name of the head model, and ``model_hash`` its hash; empty for a plain mesh.
+        smoothed: whether they are from a head whose surface was smoothed by region.
     """
 
     values: np.ndarray
@@ -43,6 +44,7 @@ class DisplacementMap:
     layout: str = ""
     model: str = ""
     model_hash: str = ""
+    smoothed: bool = False
 
 
 def write_displacement(path: Path, displacement: DisplacementMap) -> None:
@@ -60,6 +62,7 @@ def write_displacement(path: Path, displacement: DisplacementMap) -> None:
         "format": FORMAT, "version": VERSION, "frame": displacement.frame, "axes": FRAMES[displacement.frame],
         "unit": "m", "range": [-RANGE, RANGE], **stored, "size": len(values), "clipped_vertices": displacement.clipped,
         "layout": displacement.layout, "model": displacement.model, "model_hash": displacement.model_hash,
+        "smoothed": displacement.smoothed,
     }  # fmt: skip
     temporary = path.with_name(path.name + ".json.part")
     temporary.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
@@ -93,8 +96,13 @@ def read_displacement(path: Path) -> DisplacementMap:
         values = (low + (high - low) * _read_whole(path).astype(np.float64) / 65535).astype(np.float32)
     if not SIZES[0] <= len(values) <= SIZES[1]:
         raise HeadError(f"{path.name} is {len(values)} texels wide; a map has {SIZES[0]} to {SIZES[1]}.")
+    return DisplacementMap(values, facts["frame"], clipped, **said_by(facts))
+
+
+def said_by(facts: dict) -> dict[str, str | bool]:
+    """Of a map's JSON, what it says of the head that it belongs to: layout, model, model_hash, smoothed."""
     texts = {key: str(facts.get(key, "")) for key in ("layout", "model", "model_hash")}
-    return DisplacementMap(values, facts["frame"], clipped, **texts)
+    return texts | {"smoothed": bool(facts.get("smoothed", False))}
 
 
 def _read_whole(path: Path) -> np.ndarray:

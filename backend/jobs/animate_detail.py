@@ -8,14 +8,14 @@ import numpy as np
 
 from ..contract import BUILT_IN, AnimateDetail
 from ..detail.dense import DenseHead
-from ..detail.given import dense_head_in, given_coefficients, given_displacement
+from ..detail.given import dense_head_in, given_coefficients, given_displacement, mesh_of
 from ..detail.keys import dense_keys, live_from_exact, steps
 from ..detail.poser import Poser
 from ..errors import CoefficientError, HeadError
 from ..fit.model import model_to_fit
 from ..flame.motion import motion_for, poses
 from ..formats.dense_keys import write_dense_keys
-from ..formats.dense_mesh import DenseMesh, write_dense_mesh
+from ..formats.dense_mesh import write_dense_mesh
 from ..formats.face_motion import FaceMotion
 from ..formats.flame_model import FlameModel
 from ..formats.head import BUILT_IN_HEAD
@@ -37,10 +37,10 @@ def run(request: AnimateDetail, reporter: Reporter) -> dict:
     model = model_to_fit(request.model, reporter.warning)
     motion = _motion(request, model, reporter)
     reporter.step()
-    dense = dense_head_in(model, request.layout)
+    dense = dense_head_in(model, request.layout, Path(request.detail).expanduser())
     identity = _identity(request, model, motion)
     reporter.step()
-    displacement = given_displacement(request.detail, dense, identity)
+    displacement = given_displacement(Path(request.detail).expanduser(), dense, identity)
     reporter.step()
     if request.mode == "live":
         result = _live(dense, displacement, identity, request.identity_sliders, reporter)
@@ -87,8 +87,7 @@ def _exact(
             shift = None if motion.translation is None else motion.translation[k]
             vertices = carried.on(poser.posed(motion.expression[k], turns[k], shift))
             if k == 0:
-                mesh = DenseMesh(vertices, dense.faces, dense.uv, dense.layout_hash, None, dense.regions)
-                write_dense_mesh(reporter.folder / "mesh.npz", mesh)
+                write_dense_mesh(reporter.folder / "mesh.npz", mesh_of(dense, vertices))
             cache.add(vertices)
             reporter.step()
     rate = (frames - 1) / motion.times[-1] if frames > 1 else 0.0

@@ -32,11 +32,11 @@ def run(request: BakeDetail, reporter: Reporter) -> dict:
     """Write displacement.png (or .exr) with its JSON, and report.json: how well the map gives the detail back."""
     reporter.stage("Reading the detail", 2)
     model = model_to_fit(request.model, reporter.warning)
-    dense = dense_head_in(model, request.layout)
-    reporter.step()
     source = Path(request.source).expanduser()
     if not source.is_file():
         raise HeadError(f"There is no {source.name} at {source.parent}; choose a registration, a dense mesh or a map.")
+    dense = dense_head_in(model, request.layout, source)
+    reporter.step()
     coefficients = given_coefficients(model, request.coefficients, source)
     if coefficients is None and (request.frame == TANGENT or source.suffix.lower() == ".ply"):
         reporter.warning(f"Nobody said whose head it is, so it is taken as {model.name}'s mean; name its coefficients.")
@@ -89,8 +89,7 @@ def _baked(
             given = repaired(given, covered(dense.uv, request.size), dense).values
         displacement = sample_at_vertices(given, dense.faces, dense.uv, dense.vertex_count)
         if in_place:
-            said = {"layout": dense.layout_hash, "model": dense.model.name, "model_hash": dense.model.hash}
-            return DisplacementMap(given, OBJECT, 0, **said), displacement
+            return DisplacementMap(given, OBJECT, 0, **dense.said), displacement
     else:
         displacement = read_source(source, dense, coefficients)
     baked = bake_map(

@@ -8,12 +8,13 @@ from .. import device as devices
 from ..contract import RegisterScan
 from ..detail.dense import dense_head
 from ..detail.displacement_map import bake
+from ..detail.given import mesh_of
 from ..detail.intersections import self_intersecting_share
 from ..detail.registration import REACH, Scanned, register
 from ..detail.registration_measure import measure
 from ..fit.head_on_scan import lay_head_on_scan
 from ..formats.coefficients import write_coefficients
-from ..formats.dense_mesh import DenseMesh, write_dense_mesh
+from ..formats.dense_mesh import write_dense_mesh
 from ..formats.detail import Detail, write_detail
 from ..formats.displacement import write_displacement
 from ..formats.job_folder import write_json
@@ -42,7 +43,7 @@ def run(request: RegisterScan, reporter: Reporter) -> dict:
     )  # fmt: skip
     seconds = {"fit": _since(began)}
     reporter.stage("Preparing the dense head", 3)
-    dense, at = dense_head(fit.model), fit.parameters
+    dense, at = dense_head(fit.model, smooth=request.smooth), fit.parameters
     reporter.step()
     rest, fitted = dense.rest(at.identity), dense.vertices(at.identity, at.expression, at.pose)
     reporter.step()
@@ -63,14 +64,12 @@ def run(request: RegisterScan, reporter: Reporter) -> dict:
     reporter.step()
     # Stored for the rest head, turned back as the surface turns from the fitted one (B.1).
     displacement = dense.to_rest(found.displacement, fitted, rest)
-    said = {"model": fit.model.name, "model_hash": fit.model.hash, "layout": dense.layout_hash}
-    baked = bake(displacement, dense.faces, dense.uv, request.size, **said)
+    baked = bake(displacement, dense.faces, dense.uv, request.size, **dense.said)
     reporter.step()
     folder = reporter.folder
     write_ply(folder / "registered.ply", fit.on_file.apply(vertices), dense.faces, {"residual": residual})
-    mesh = DenseMesh(vertices, dense.faces, dense.uv, dense.layout_hash, residual, dense.regions)
-    write_dense_mesh(folder / "mesh.npz", mesh)
-    write_detail(folder / "registered.npz", Detail(displacement, found.observed, **said))
+    write_dense_mesh(folder / "mesh.npz", mesh_of(dense, vertices, residual))
+    write_detail(folder / "registered.npz", Detail(displacement, found.observed, **dense.said))
     write_displacement(folder / "displacement.png", baked)
     write_coefficients(folder / "coefficients.npz", fit.coefficients)
     report = {
@@ -78,6 +77,7 @@ def run(request: RegisterScan, reporter: Reporter) -> dict:
         "model_hash": fit.model.hash,
         "preset": request.preset,
         "partial": request.partial,
+        "smooth": request.smooth,
         "seconds": round(_since(began), 2),
         "stage_seconds": {name: round(value, 2) for name, value in seconds.items()},
         "unit": fit.unit,

@@ -20,13 +20,14 @@ def run(request: TransferDetail, reporter: Reporter) -> dict:
     """
     reporter.stage("Reading the maps", 3)
     model = model_to_fit(request.model, reporter.warning)
-    dense = dense_head_in(model, request.layout)
-    reporter.step()
-    both = []
-    for asked in (request.hair, request.face):
-        path = Path(asked).expanduser()
+    paths = [Path(asked).expanduser() for asked in (request.hair, request.face)]
+    for path in paths:
         if not path.is_file():
             raise HeadError(f"There is no {path.name} at {path.parent}; choose a displacement map or a registration.")
+    dense = dense_head_in(model, request.layout, *paths)
+    reporter.step()
+    both = []
+    for path in paths:
         own = given_coefficients(model, None, path)
         both.append(texels_of(path, dense, request.size, None if own is None else own.identity))
         reporter.step()
@@ -34,9 +35,9 @@ def run(request: TransferDetail, reporter: Reporter) -> dict:
     joined = transferred(*both, dense)
     write_displacement(reporter.folder / "displacement.png", joined)
     reporter.step()
-    coefficients = given_coefficients(model, request.coefficients, Path(request.face).expanduser())
+    coefficients = given_coefficients(model, request.coefficients, paths[1])
     vertices = posed(dense, coefficients, map_displacement(joined, dense, None, "displacement.png"))
-    files = write_head_files(reporter.folder, vertices, dense, dense.uv, dense.layout_hash)
+    files = write_head_files(reporter.folder, vertices, dense)
     jump = 1000 * seam_jump(joined.values, dense.faces, dense.uv)
     report = {"model": model.name, "layout": joined.layout, "size": request.size, "seam_jump_mm": float(jump.mean())}
     write_json(reporter.folder / "report.json", report)

@@ -121,6 +121,30 @@ def test_a_sculpted_mesh_is_baked_for_the_head_at_rest(dense, person, tmp_path):
         assert errors(back, moved).mean() < 0.05, name
 
 
+def test_detail_of_a_smoothed_head_goes_back_on_one(dense, person, registered, tmp_path):
+    smooth, moved = dense_head(dense.model, smooth=True), volume(dense)
+    lying = np.linalg.norm(smooth.rest() - dense.rest(), axis=1)
+    assert lying[dense.regions["ears"]].max() == 0 and 2e-5 < lying[dense.regions["scalp"]].mean() < 1e-3
+    write_detail(tmp_path / "smooth.npz", Detail(moved, np.ones(len(moved), bool), **smooth.said))
+    write_coefficients(tmp_path / "coefficients.npz", person)
+    run(bake_detail, BakeDetail(source=tmp_path / "smooth.npz", size=256), tmp_path / "map")
+    asked = ApplyDetail(map=tmp_path / "map" / "displacement.png", coefficients=tmp_path / "coefficients.npz")
+    run(apply_detail, asked, tmp_path / "head")
+    made = read_dense_mesh(tmp_path / "head" / "mesh.npz")
+    wanted = smooth.displaced(moved, person.identity, person.expression, person.pose)
+    assert made.smoothed and errors(made.vertices, wanted).mean() < 0.1
+    # Sculpted on, it is baked from the smoothed head again.
+    (tmp_path / "head" / "coefficients.npz").write_bytes((tmp_path / "coefficients.npz").read_bytes())
+    run(bake_detail, BakeDetail(source=tmp_path / "head" / "mesh.npz", size=256), tmp_path / "again")
+    again = given_displacement(tmp_path / "again" / "displacement.png", smooth)
+    assert errors(again, moved).mean() < 0.2
+    with pytest.raises(HeadError, match="register both alike"):
+        asked = TransferDetail(hair=tmp_path / "smooth.npz", face=registered / "registered.npz", size=256)
+        run(transfer_detail, asked, tmp_path / "both")
+    with pytest.raises(HeadError, match="was smoothed before"):
+        given_displacement(tmp_path / "smooth.npz", dense)
+
+
 def test_a_head_opens_in_any_program(dense, registered, tmp_path):
     result = run(apply_detail, ApplyDetail(map=registered / "registered.npz"), tmp_path / "out")
     wanted = dense.rest() + volume(dense)
