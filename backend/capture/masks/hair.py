@@ -37,7 +37,7 @@ def tell_hair(
     """
     places, first = zip(*(_by_place(p, person, subject) for p, person in zip(pictures, persons, strict=True)))
     sure = [_sure(p, person) for p, person in zip(pictures, persons, strict=True)]
-    colours = ColourModel([bins_of(p.lab) for p in pictures], own=0.3)
+    colours = ColourModel([bins_of(p.lab) for p in pictures], own=0.0)
     beliefs, masks = first, persons
     surface = depths = None
     if volume is not None and hull is not None and hull.any():

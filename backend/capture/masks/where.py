@@ -25,6 +25,8 @@ _MODES = 20
 """Of identity: landmarks tell no more."""
 _HEAD = 0.12
 """Metres: about half of a head's height and length."""
+_MIDDLE = 0.045
+"""Metres from the middle plane within which hair leaves a face alone, all but the forehead."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,13 +60,14 @@ class PlacedHead:
         return rasterise(*camera.project(self.vertices), self.model.faces, picture.size)
 
     def front_of_face(self, view: str, cosine: float) -> np.ndarray:
-        """(F,) bool triangles of the face, the eyes and the lips that look at a view's camera."""
+        """(F,) bool triangles of the face's middle, with eyes and lips, that look at a view's camera: what hair hardly
+        ever hangs over."""
         corners = self.vertices[self.model.faces]
         normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
         normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
         towards = self.cameras[view].centre - corners.mean(axis=1)
         towards /= np.linalg.norm(towards, axis=1, keepdims=True)
-        elsewhere = np.zeros(len(self.vertices), bool)
+        elsewhere = np.abs(self.model.template[:, 0]) > _MIDDLE
         for name, vertices in self.regions.items():
             if name != "face":
                 elsewhere[vertices] = True
