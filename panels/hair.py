@@ -36,12 +36,6 @@ class MAQUETTE_PT_hair_capture(_Step, bpy.types.Panel):
     def draw(self, context):
         column = self.columns()
         column.prop(context.scene.maquette, "capture")
-        opening = column.column(align=True)
-        opening.operator("maquette.open_capture", icon="FILE_FOLDER")
-        row = opening.row(align=True)
-        row.operator("maquette.import_cameras", icon="IMPORT")
-        row.operator("maquette.capture_scene_cameras", text="", icon="SCENE_DATA")
-        opening.operator("maquette.sample_capture", icon="OUTLINER_OB_CAMERA")
         row = column.row(align=True)
         row.operator("maquette.look_through", text="", icon="TRIA_LEFT").step = -1
         row.operator("maquette.look_through", icon="CAMERA_DATA")

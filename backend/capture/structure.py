@@ -1,6 +1,5 @@
 """Cameras from pictures alone: structure from motion (Schönberger and Frahm 2016) by COLMAP's library, on the CPU."""
 
-import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +27,8 @@ class Structure:
     Attributes:
         cameras: by the name of a picture's file, at the size that was solved; those that were registered.
         points: (P, 3), with tracks (P,) the number of pictures that see each and errors (P,) in pixels.
-        seen: by picture, (K, 2) pixels and (K,) the points that are seen there.
+        seen: by picture, (K, 2) pixels and (K,) the points that are seen there; residuals, how far off they are on
+            average, pixels.
         features: by picture, how many were found.
         error: mean reprojection error, pixels of the pictures as they were solved.
         pairs: how many pairs belong together, of those that were matched.
@@ -39,6 +39,7 @@ class Structure:
     tracks: np.ndarray
     errors: np.ndarray
     seen: dict[str, tuple[np.ndarray, np.ndarray]]
+    residuals: dict[str, float]
     features: dict[str, int]
     error: float
     pairs: tuple[int, int]
@@ -58,7 +59,7 @@ def solve(
         CaptureError: fewer than 3 pictures hang together; the sentence says what to do.
     """
     scratch.mkdir(parents=True, exist_ok=True)
-    pycolmap.logging.minloglevel = int(pycolmap.logging.Level.WARNING)
+    _quiet()
     pycolmap.set_random_seed(seed)
     threads, database = max(os.cpu_count() or 1, 1), scratch / "features.db"
     sharing = max(sum(p.lens is lens for p in pictures) for lens in {id(p.lens): p.lens for p in pictures}.values())
@@ -95,7 +96,8 @@ def _largest_model(database, folder, scratch, count, threads, seed, reporter: Re
     if registered < FEWEST:
         raise CaptureError(
             f"Only {registered} of {count} pictures hang together; take more between them, ten to twenty degrees"
-            " from one to the next, sharp, with something to see behind the person, and everybody still."
+            " from one to the next, sharp, with something to see behind the person, and everybody still. If the person"
+            " turned before a still camera, give masks of the person (Masks, --masks)."
         )
     return best
 
@@ -136,6 +138,11 @@ def _map(database, folder, models, gentle, threads, seed, reporter: Reporter) ->
     return list(found.values())
 
 
+def _quiet() -> None:
+    """COLMAP tells its log every step; what is worth telling is told by us."""
+    pycolmap.logging.minloglevel = int(pycolmap.logging.Level.WARNING)
+
+
 def _adjust(model: pycolmap.Reconstruction, threads: int) -> None:
     """Take the worst observations away and adjust everything once more under a robust loss."""
     options = pycolmap.BundleAdjustmentOptions(print_summary=False)
@@ -155,16 +162,20 @@ def _structure(model: pycolmap.Reconstruction, features: dict[str, int], pairs: 
     points = np.array([model.points3D[i].xyz for i in ids]).reshape(-1, 3)
     tracks = np.array([model.points3D[i].track.length() for i in ids], np.int32)
     errors = np.array([model.points3D[i].error for i in ids])
-    cameras, seen = {}, {}
+    cameras, seen, residuals = {}, {}, {}
     for number in model.reg_image_ids():
         image = model.images[number]
         cameras[image.name] = _camera(image)
         mine = [p for p in image.points2D if p.has_point3D() and p.point3D_id in place]
         pixels = np.array([p.xy for p in mine]).reshape(-1, 2)
-        seen[image.name] = pixels, np.array([place[p.point3D_id] for p in mine], np.int32)
+        rows = np.array([place[p.point3D_id] for p in mine], np.int32)
+        seen[image.name] = pixels, rows
+        off = np.linalg.norm(cameras[image.name].project(points[rows])[0] - pixels, axis=1)
+        residuals[image.name] = float(off.mean()) if len(off) else 0.0
     if not len(points):
         raise CaptureError("The pictures have no points in common; take them sharper and closer together.")
-    return Structure(cameras, points, tracks, errors, seen, features, model.compute_mean_reprojection_error(), pairs)
+    error = model.compute_mean_reprojection_error()
+    return Structure(cameras, points, tracks, errors, seen, residuals, features, error, pairs)
 
 
 def _camera(image: pycolmap.Image) -> Camera:
@@ -174,6 +185,3 @@ def _camera(image: pycolmap.Image) -> Camera:
     to_world[:3, 3] = -pose[:, :3].T @ pose[:, 3]
     focal, cx, cy, *radial = lens.params.tolist()
     return Camera(lens.width, lens.height, focal, focal, cx, cy, to_world, tuple(radial))
-
-
-logging.getLogger("pycolmap").setLevel(logging.WARNING)

@@ -2,7 +2,6 @@
 
 import shutil
 import time
-from collections import defaultdict
 from pathlib import Path
 
 import cv2
@@ -39,6 +38,8 @@ _SURE = 0.5
 _CLEAR = 0.02
 """Share of a picture's pixels that are transparent, from which its alpha is meant."""
 _NAMED = 4
+_NARROW = 8.0
+"""Degrees between the outermost cameras under which depth is hardly seen."""
 _POOR = 1.5
 """Pixels of mean reprojection error, at the solved size, from which the artist is told."""
 
@@ -72,7 +73,7 @@ def run(request: ImportPhotos, reporter: Reporter) -> dict:
         tracks=structure.tracks, errors=structure.errors.astype(np.float32),
     )  # fmt: skip
     shutil.rmtree(solving, ignore_errors=True)
-    report = _report(structure, photos, views, time.monotonic() - began, memory.mb())
+    report = _report(structure, by_name, views, time.monotonic() - began, memory.mb())
     memory.end()
     write_json(folder / "report.json", report)
     _warn(report, reporter)
@@ -195,29 +196,34 @@ def _add_colours(pixels, camera: Camera, solved: Camera, seen, total: np.ndarray
     np.add.at(count, points, 1)
 
 
-def _report(structure: Structure, photos: list[Photograph], views: list[View], seconds: float, memory: float) -> dict:
-    stems = [Path(view.name).stem for view in views]
-    groups = defaultdict(list)
-    for camera in structure.cameras.values():
-        groups[camera.fx / max(camera.width, camera.height)].append(camera)
+def _report(structure: Structure, by_name: dict[str, Photograph], views: list[View], seconds: float, mb: float) -> dict:
+    placed = [name for name in by_name if name in structure.cameras]
+    named = list(zip(placed, (view.name for view in views), strict=True))
+    focal = {round(camera.fx / max(camera.width, camera.height), 4) for camera in structure.cameras.values()}
     return {
-        "pictures": len(photos),
+        "pictures": len(by_name),
         "registered": len(views),
-        "missing": [] if len(views) == len(photos) else [p.path.name for p in photos if p.path.stem not in stems],
+        "missing": [photo.path.name for name, photo in by_name.items() if name not in structure.cameras],
         "points": len(structure.points),
         "observations": int(structure.tracks.sum()),
         "error_pixels": round(float(structure.error), 3),
         "pairs_matched": structure.pairs[1],
         "pairs_that_agree": structure.pairs[0],
-        "focal_in_longer_sides": sorted(round(focal, 4) for focal in groups),
+        "focal_in_longer_sides": sorted(focal),
         "features": int(np.median(list(structure.features.values()))),
-        "points_per_picture": {
-            view.name: len(points) for view, (_, points) in zip(views, structure.seen.values(), strict=False)
-        },
+        "points_per_picture": {view: len(structure.seen[name][1]) for name, view in named},
+        "error_per_picture": {view: round(structure.residuals[name], 3) for name, view in named},
+        "degrees_apart": round(_degrees_apart(views), 1),
         "scale": "unknown",
         "seconds": round(seconds, 1),
-        "peak_memory_mb": round(memory),
+        "peak_memory_mb": round(mb),
     }
+
+
+def _degrees_apart(views: list[View]) -> float:
+    """The widest angle between the directions that two cameras look from."""
+    looks = np.array([view.camera.direction for view in views])
+    return float(np.degrees(np.arccos(np.clip((looks @ looks.T).min(), -1, 1))))
 
 
 def _warn(report: dict, reporter: Reporter) -> None:
@@ -226,6 +232,11 @@ def _warn(report: dict, reporter: Reporter) -> None:
         reporter.warning(
             f"{len(missing)} of {report['pictures']} pictures could not be placed ({', '.join(missing[:_NAMED])}{more})"
             " and are left out; pictures between them and the others would help."
+        )
+    if report["degrees_apart"] < _NARROW:
+        reporter.warning(
+            f"All pictures look from within {report['degrees_apart']:.0f} degrees. If the person turned before a still"
+            " camera, give masks of the person; else walk farther round."
         )
     if report["error_pixels"] > _POOR:
         reporter.warning(

@@ -55,9 +55,11 @@ def run(request: PlaceCapture, reporter: Reporter) -> dict:
 def _by_head(request: PlaceCapture, reporter: Reporter) -> tuple[np.ndarray, dict]:
     if request.fit is None:
         folder = reporter.folder / "fit"
+        # Landmarks say where a head is and how large; what its skin looks like is for Fit Head to find.
         fit_photos.run(
             FitPhotos(capture=request.capture, model=request.model, device=request.device),
             _Within(folder, reporter),
+            phases=(),
         )
     else:
         folder = Path(request.fit).expanduser()
