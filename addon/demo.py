@@ -20,6 +20,7 @@ from ..backend.formats.job_folder import write_json
 from ..backend.formats.strands import read_npz
 from . import cameras, demo_face, flame_arkit, groom
 from .demo_detail import DetailDemo
+from .demo_head import HeadDemo
 from .flame_animation import keyframe
 from .flame_rig import BUILT_IN, add_flame_head
 from .ground_truth.orbit import orbit_cameras
@@ -45,20 +46,21 @@ class Demo:
     def run(self) -> dict:
         """Returns what metrics.json holds."""
         bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
-        self._step("1/9 Growing wavy hair on the built-in head", self._grow)
-        self._step(f"2/9 Rendering {self.options.views} views with their truth", self._render)
-        self._step("3/9 Reconstructing strands from the pictures", self._reconstruct)
-        self._step("4/9 Comparing them with the truth", self._evaluate)
-        self._step("5/9 Rendering the reconstruction from the same cameras", self._picture)
-        self._step("6/9 Keyframing the face, with hair that follows it", self._animate)
-        self._step("7/9 Registering a synthetic scan, and baking its displacements", self._register)
-        self._step("8/9 Keyframing the face below them", self._move)
+        self._step("1/10 Growing wavy hair on the built-in head", self._grow)
+        self._step(f"2/10 Rendering {self.options.views} views with their truth", self._render)
+        self._step("3/10 Reconstructing strands from the pictures", self._reconstruct)
+        self._step("4/10 Comparing them with the truth", self._evaluate)
+        self._step("5/10 Rendering the reconstruction from the same cameras", self._picture)
+        self._step("6/10 Reconstructing the surface of head and hair from the same pictures", self._surface)
+        self._step("7/10 Keyframing the face, with hair that follows it", self._animate)
+        self._step("8/10 Registering a synthetic scan, and baking its displacements", self._register)
+        self._step("9/10 Keyframing the face below them", self._move)
         metrics = self.scores | {
             "seconds": self.seconds | {"all": round(time.monotonic() - self.began, 1)},
             "reconstruction": json.loads((self.folder / "reconstruction" / "report.json").read_text()),
         }
         write_json(self.folder / "metrics.json", metrics)
-        self._step("9/9 Contact sheet and demo.blend", self._sheet)
+        self._step("10/10 Contact sheet and demo.blend", self._sheet)
         return metrics
 
     def _step(self, title: str, step) -> None:
@@ -122,6 +124,11 @@ class Demo:
             Subject.of(hair, self.head_object), self.settings, self.folder / name, self.reporter, views=views
         )
 
+    def _surface(self) -> None:
+        self.surface = HeadDemo(self.folder / "surface", self.settings, self.reporter)
+        views = self.capture.views
+        self.surface.reconstruct(self.folder / "capture", self.head_object, views[SHOWN[0]].camera, self.unseen)
+
     def _animate(self) -> None:
         """Key a recording as the button does, and picture some of its frames."""
         scene, face = bpy.context.scene, self.folder / "face.csv"
@@ -166,6 +173,9 @@ class Demo:
         write_json(self.folder / "sheet.json", {
             "title": title, "columns": columns, "rows": [*rows, last | {"text": "\n".join(text)}],
             "strips": [{
+                "label": "surface of head and hair from these pictures: bare, painted with them, and from a new side",
+                "pictures": self.surface.pictures,
+            }, {
                 "label": "the head's sliders and bones keyframed from ARKit weights; the reconstructed hair follows",
                 "pictures": [picture(f"frames/{number}", 0) for number in range(len(demo_face.SHOWN))],
             }, {

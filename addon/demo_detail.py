@@ -81,7 +81,7 @@ class DetailDemo:
         """Picture an object in clay, eyes and all."""
         slots = [(slot, slot.material) for slot in thing.material_slots]
         for slot, _ in slots:
-            slot.material = _clay()
+            slot.material = clay()
         render_ground_truth(
             Subject.of([], thing), self.settings, self.folder / "pictures" / name, self.reporter, views=[self.camera]
         )
@@ -90,7 +90,8 @@ class DetailDemo:
         self.pictures.append(str(self.folder / "pictures" / name / "images" / "view_000.png"))
 
 
-def _clay() -> bpy.types.Material:
+def clay() -> bpy.types.Material:
+    """A dull grey that shows shape."""
     found = bpy.data.materials.get("Clay")
     if found is None:
         found = bpy.data.materials.new("Clay")
