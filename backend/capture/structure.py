@@ -52,7 +52,8 @@ def solve(
 
     Args:
         folder: holds the pictures' files.
-        scratch: a folder for the database and the models.
+        scratch: a folder for the database and the models; features and matches that an earlier try at the same
+            pictures left there are taken.
         in_order: whether pictures were taken one after the other, as a video's are.
 
     Raises:
@@ -76,6 +77,12 @@ def solve(
             " next, sharp, with the same light."
         )
     model = _largest_model(database, folder, scratch, len(pictures), threads, seed, reporter)
+    missing = frozenset(features) - {model.images[number].name for number in model.reg_image_ids()}
+    more = pairs_to_match(database, in_order, missing) if missing else pairs
+    if len(more) > len(pairs):
+        reporter.stage("Matching the pictures that are left", len(more))
+        verified, pairs = match_pairs(database, more, threads, seed, reporter.step), more
+        model = _largest_model(database, folder, scratch, len(pictures), threads, seed, reporter)
     reporter.stage("Adjusting all cameras together")
     _adjust(model, threads)
     return _structure(model, features, (verified, len(pairs)))

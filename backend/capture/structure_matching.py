@@ -1,5 +1,6 @@
 """What pictures have in common: SIFT features (Lowe 2004), matched between pairs and verified, in a COLMAP database."""
 
+import hashlib
 import itertools
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -60,13 +61,53 @@ class Solvable:
 def make_database(
     database: Path, folder: Path, pictures: list[Solvable], threads: int, model: str, step: Callable[[], None]
 ) -> list[int]:
-    """Write cameras, images and features, and return how many features each picture has.
+    """Write cameras, images and features, and return how many features each picture has. What a job that was broken
+    off has written of the same pictures stays.
 
     Args:
         model: COLMAP's camera model, one focal length and radial terms: SIMPLE_RADIAL or RADIAL.
         step: called once a picture; may raise Cancelled.
     """
-    database.unlink(missing_ok=True)
+    if not _goes_on(database, folder, pictures, model):
+        _begin(database, folder, pictures, model)
+    counts, opened = [], pycolmap.Database.open(database)
+    try:
+        options = pycolmap.FeatureExtractionOptions(num_threads=threads)
+        options.sift.max_num_features = _FEATURES
+        extractor = pycolmap.FeatureExtractor.create(options, pycolmap.Device.cpu)
+        for picture in pictures:
+            image = opened.read_image_with_name(picture.name)
+            if not opened.exists_descriptors(image.image_id):
+                _extract(opened, image, folder, picture, extractor)
+            counts.append(opened.num_keypoints_for_image(image.image_id))
+            step()
+    finally:
+        opened.close()
+    return counts
+
+
+def _goes_on(database: Path, folder: Path, pictures: list[Solvable], model: str) -> bool:
+    """Whether a database is of these very pictures, as a job that was broken off left it."""
+    stamp = database.with_suffix(".json")
+    try:
+        return database.is_file() and stamp.read_text(encoding="utf-8") == _stamp(folder, pictures, model)
+    except OSError:
+        return False
+
+
+def _stamp(folder: Path, pictures: list[Solvable], model: str) -> str:
+    told = hashlib.sha256(model.encode())
+    for picture in pictures:
+        told.update(repr((picture.name, picture.lens)).encode())
+        told.update((folder / picture.name).read_bytes())
+        told.update(b"" if picture.mask is None else np.packbits(picture.mask).tobytes())
+    return told.hexdigest()
+
+
+def _begin(database: Path, folder: Path, pictures: list[Solvable], model: str) -> None:
+    """A new database with the pictures' cameras, and the stamp by which a job goes on with it."""
+    for path in database.parent.glob(database.name + "*"):
+        path.unlink()
     pycolmap.Database.open(database).close()
     terms = ",0" * {"SIMPLE_RADIAL": 1, "RADIAL": 2}[model]
     for lens in dict.fromkeys(map(id, (p.lens for p in pictures))):
@@ -78,7 +119,7 @@ def make_database(
         pycolmap.import_images(
             database, folder, pycolmap.CameraMode.SINGLE, image_names=[p.name for p in group], options=options
         )
-    counts, opened = [], pycolmap.Database.open(database)
+    opened = pycolmap.Database.open(database)
     try:
         for picture in pictures:
             image = opened.read_image_with_name(picture.name)
@@ -86,30 +127,25 @@ def make_database(
             if camera.has_prior_focal_length != picture.lens.known:
                 camera.has_prior_focal_length = picture.lens.known
                 opened.update_camera(camera)
-        options = pycolmap.FeatureExtractionOptions(num_threads=threads)
-        options.sift.max_num_features = _FEATURES
-        extractor = pycolmap.FeatureExtractor.create(options, pycolmap.Device.cpu)
-        for picture in pictures:
-            grey = cv2.imdecode(np.fromfile(folder / picture.name, np.uint8), cv2.IMREAD_GRAYSCALE)
-            keypoints, descriptors = extractor.extract(pycolmap.Bitmap.from_array(grey))
-            places = pycolmap.keypoints_to_matrix(keypoints)
-            kept = _inside(places[:, :2], picture.mask, grey.shape)
-            image = opened.read_image_with_name(picture.name)
-            opened.write_keypoints(image.image_id, places[kept])
-            opened.write_descriptors(
-                image.image_id, pycolmap.FeatureDescriptors(descriptors.type, descriptors.data[kept])
-            )
-            counts.append(int(kept.sum()))
-            step()
     finally:
         opened.close()
-    return counts
+    database.with_suffix(".json").write_text(_stamp(folder, pictures, model), encoding="utf-8")
 
 
-def pairs_to_match(database: Path, in_order: bool) -> list[tuple[int, int]]:
+def _extract(opened, image, folder: Path, picture: Solvable, extractor) -> None:
+    grey = cv2.imdecode(np.fromfile(folder / picture.name, np.uint8), cv2.IMREAD_GRAYSCALE)
+    keypoints, descriptors = extractor.extract(pycolmap.Bitmap.from_array(grey))
+    places = pycolmap.keypoints_to_matrix(keypoints)
+    kept = _inside(places[:, :2], picture.mask, grey.shape)
+    opened.write_keypoints(image.image_id, places[kept])
+    opened.write_descriptors(image.image_id, pycolmap.FeatureDescriptors(descriptors.type, descriptors.data[kept]))
+
+
+def pairs_to_match(database: Path, in_order: bool, missing: frozenset[str] = frozenset()) -> list[tuple[int, int]]:
     """Pairs of image ids that may show the same: all of them, or those that seem to at a glance.
 
     Args:
+        missing: names of pictures that are to be matched with all others, come what may.
         in_order: whether pictures next to each other were taken one after the other, as a video's are.
     """
     opened = pycolmap.Database.open(database)
@@ -118,6 +154,7 @@ def pairs_to_match(database: Path, in_order: bool) -> list[tuple[int, int]]:
         ids = [image.image_id for image in images]
         if len(ids) <= EXHAUSTIVE:
             return list(itertools.combinations(ids, 2))
+        wanted = {image.image_id for image in images if image.name in missing}
         glances = []
         for number in ids:
             scale = opened.read_keypoints(number)[:, 2]
@@ -133,14 +170,16 @@ def pairs_to_match(database: Path, in_order: bool) -> list[tuple[int, int]]:
         found |= {(min(i, j), max(i, j)) for j in best.tolist() if row[j] >= _SEEMING}
         for j in range(i + 1, min(i + (5 if in_order else 2), len(ids))):
             found.add((i, j))
-    return [(ids[i], ids[j]) for i, j in sorted(found)]
+    pairs = {(ids[i], ids[j]) for i, j in found}
+    pairs |= {pair for pair in itertools.combinations(ids, 2) if wanted & {*pair}}
+    return sorted(pairs)
 
 
 def match_pairs(database: Path, pairs: list[tuple[int, int]], threads: int, seed: int, step: Callable[[], None]) -> int:
-    """Match and verify pairs, and return how many of them belong together.
+    """Match and verify those pairs that were not yet, and return how many pairs belong together in all.
 
     Args:
-        step: called once a pair; may raise Cancelled.
+        step: called with the pairs that are done already, then once a pair; may raise Cancelled.
     """
     opened = pycolmap.Database.open(database)
     try:
@@ -160,19 +199,21 @@ def match_pairs(database: Path, pairs: list[tuple[int, int]], threads: int, seed
             geometry = pycolmap.estimate_two_view_geometry(first, points[one], second, points[other], matches, options)
             return one, other, matches, geometry
 
-        verified = 0
+        left = [pair for pair in pairs if not opened.exists_matches(*pair)]
+        step(len(pairs) - len(left))
         with ThreadPoolExecutor(threads) as pool:
             # A few pairs at a time, so that a cancel waits for those only.
-            for begin in range(0, len(pairs), 4 * threads):
-                for one, other, matches, geometry in pool.map(work, pairs[begin : begin + 4 * threads]):
-                    opened.write_matches(one, other, matches)
+            for begin in range(0, len(left), 4 * threads):
+                for one, other, matches, geometry in pool.map(work, left[begin : begin + 4 * threads]):
                     if geometry is not None:
                         opened.write_two_view_geometry(one, other, geometry)
-                        verified += len(geometry.inlier_matches) >= options.min_num_inliers
+                    # Last, as it says that the pair is done.
+                    opened.write_matches(one, other, matches)
                     step()
+        counts = opened.read_two_view_geometry_num_inliers()[1]
+        return sum(count >= options.min_num_inliers for count in counts)
     finally:
         opened.close()
-    return verified
 
 
 def _inside(places: np.ndarray, mask: np.ndarray | None, shape: tuple[int, int]) -> np.ndarray:

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from backend.capture import frame, picture_folder, video
+from backend.capture import frame, picture_folder, structure_matching, video
 from backend.capture.picture_folder import photograph, photographs_in, read_upright
 from backend.capture.structure_matching import matched
 from backend.contract import ImportPhotos, PlaceCapture
-from backend.errors import CaptureError
+from backend.errors import Cancelled, CaptureError
 from backend.fit.place import umeyama
 from backend.formats.capture import Camera, Capture, View, read_capture, write_capture
 from backend.formats.capture_landmarks import Seen, write_capture_landmarks
@@ -26,6 +26,7 @@ FILM = round(43.2666 * FOCAL / np.hypot(*SIZE) * 1.05)
 
 
 def save(path, pixels, orientation=1, film=0, **options):
+    path.parent.mkdir(exist_ok=True)
     exif = Image.Exif()
     exif[0x0112] = orientation
     if film:
@@ -98,6 +99,31 @@ def test_points_lie_on_the_walls(solved):
         points, colours, tracks = file["points"], file["colours"], file["tracks"]
     assert len(points) > 100 and colours.std() > 10 and tracks.min() >= 2
     assert np.median(np.abs(place.apply(points)).min(axis=1)) < 0.004
+
+
+class Stopping(SilentReporter):
+    """Is asked to stop in the middle of matching."""
+
+    def step(self, n=None):
+        if self._stage == "Matching pictures" and n is None and self._step >= 7:
+            raise Cancelled
+        super().step(n)
+
+
+def test_a_broken_off_job_goes_on_where_it_was(tmp_path, monkeypatch):
+    for number, pose in enumerate(cameras(5, 50.0)):
+        save(tmp_path / "photos" / f"{number}.png", room(pose))
+    request = ImportPhotos(pictures=tmp_path / "photos", capture=tmp_path / "capture")
+    with pytest.raises(Cancelled):
+        import_photos.run(request, Stopping(tmp_path / "job"))
+    # Features and the pairs that are matched are there; finding them again would fail.
+    monkeypatch.setattr(structure_matching, "_extract", None)
+    matched_now = []
+    whole = structure_matching.matched
+    monkeypatch.setattr(structure_matching, "matched", lambda a, b: matched_now.append(1) or whole(a, b))
+    result = import_photos.run(request, SilentReporter(tmp_path / "job"))
+    assert result["registered"] == 5 and len(matched_now) <= 5
+    assert not (tmp_path / "job" / "solving").exists()
 
 
 def test_two_pictures_say_why_not(tmp_path):
