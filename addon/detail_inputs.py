@@ -44,6 +44,16 @@ def write_motion(context: bpy.types.Context, rig: Rig, folder: Path) -> Path:
     return folder / "motion.npz"
 
 
+def write_wearer(context: bpy.types.Context, rig: Rig, image: bpy.types.Image, folder: Path) -> dict:
+    """The settings ``model``, ``coefficients`` and ``layout`` of a job that puts a map on a head as it is now.
+
+    Raises:
+        HeadError: the model's file is gone, or the layout that the map was baked in.
+    """
+    layout = write_layout_of(image, folder)
+    return {"model": model_of(rig), "coefficients": write_head(context, rig, folder), "layout": layout}
+
+
 def write_sculpted(detail: SceneDetail, folder: Path) -> tuple[Path, Path]:
     """A dense head as it is now, and the coefficients of the head below it."""
     write_dense_mesh(folder / "sculpted.npz", read_detail_mesh(detail))

@@ -81,12 +81,25 @@ class MaquetteEvaluation(bpy.types.PropertyGroup):
     scores: bpy.props.CollectionProperty(type=MaquetteScore)
 
 
-def chosen_name(evaluation: MaquetteEvaluation, side: str) -> str:
-    """What was chosen for a side, for people; "" if nothing was."""
-    if getattr(evaluation, f"{side}_source") == "OBJECT":
+def chosen_names(evaluation: MaquetteEvaluation) -> dict[str, str]:
+    """Side → what was chosen for it, for people; "" if nothing was."""
+    names = {}
+    for side in SIDES:
         thing = getattr(evaluation, side)
-        return thing.name if thing is not None else ""
-    return Path(getattr(evaluation, f"{side}_file")).name
+        names[side] = "" if thing is None else thing.name
+        if getattr(evaluation, f"{side}_source") == "FILE":
+            names[side] = Path(getattr(evaluation, f"{side}_file")).name
+    return names
+
+
+def csv_of(evaluation: MaquetteEvaluation) -> str:
+    """The table as comma-separated values."""
+    figures = ("precision", "recall", "f_score")
+    lines = [",".join(("sign", "millimetres", "degrees", *figures))]
+    for score in evaluation.scores:
+        values = [score.sign, f"{score.millimetres:g}", f"{score.degrees:g}"]
+        lines.append(",".join(values + [f"{getattr(score, figure):.4f}" for figure in figures]))
+    return "\n".join([*lines, ""])
 
 
 def strands_file(context: bpy.types.Context, side: str, folder: Path) -> Path:

@@ -242,6 +242,12 @@ def _covered(thing: bpy.types.Object) -> list[str]:
         return []
 
 
+def chosen_names(settings: MaquetteHeadEvaluation) -> dict[str, str]:
+    """Side → the name of what was chosen for it; "" if nothing was."""
+    chosen = {side: getattr(settings, side) for side in SIDES}
+    return {side: "" if thing is None else thing.name for side, thing in chosen.items()}
+
+
 def csv_of(settings: MaquetteHeadEvaluation) -> str:
     """The table as comma-separated values. Raises MaquetteError where there is none."""
     if not len(settings.scores):

@@ -136,17 +136,15 @@ class MAQUETTE_OT_repair_seam(AsksForDetail, bpy.types.Operator):
         image, rig = detail_heads.map_of(context), detail_heads.head_of(context)
         detail_inputs.check_fits(image, rig.model, rig.model_hash)
         with job_inputs.prepared(BakeDetail.kind) as (job_id, folder):
-            layout = detail_inputs.write_layout_of(image, folder)
+            wearer = detail_inputs.write_wearer(context, rig, image, folder)
             source = detail_inputs.write_map(image, folder)
             request = BakeDetail(
                 source=source,
-                model=detail_inputs.model_of(rig),
-                coefficients=detail_inputs.write_head(context, rig, folder),
                 size=image.size[0],
                 frame=detail_maps.facts_of(image)["frame"],
                 format=source.suffix[1:],
-                layout=str(layout or "custom"),
                 repair=True,
+                **(wearer | {"layout": str(wearer["layout"] or "custom")}),
             )
         name = f"{detail_maps.whose(image)} Repaired Map"
         remembered = detail_heads.remember(rig.mesh, job_id) | {"map": name}
@@ -168,13 +166,8 @@ class MAQUETTE_OT_apply_detail(AsksForDetail, bpy.types.Operator):
         image, rig = detail_heads.map_of(context), detail_heads.head_of(context)
         detail_inputs.check_fits(image, rig.model, rig.model_hash)
         with job_inputs.prepared(ApplyDetail.kind) as (job_id, folder):
-            layout = detail_inputs.write_layout_of(image, folder)
-            request = ApplyDetail(
-                map=detail_inputs.write_map(image, folder),
-                model=detail_inputs.model_of(rig),
-                coefficients=detail_inputs.write_head(context, rig, folder),
-                layout=layout,
-            )
+            wearer = detail_inputs.write_wearer(context, rig, image, folder)
+            request = ApplyDetail(map=detail_inputs.write_map(image, folder), **wearer)
         jobs.submit(
             request,
             title=f"{rig.mesh.name} with Detail of {detail_maps.whose(image)}",
@@ -206,14 +199,12 @@ class MAQUETTE_OT_transfer_detail(AsksForDetail, bpy.types.Operator):
         for image in (detail.hair_map, detail.face_map):
             detail_inputs.check_fits(image, rig.model, rig.model_hash)
         with job_inputs.prepared(TransferDetail.kind) as (job_id, folder):
-            layout = detail_inputs.write_layout_of(detail.face_map, folder)
+            wearer = detail_inputs.write_wearer(context, rig, detail.face_map, folder)
             request = TransferDetail(
                 hair=detail_inputs.write_map(detail.hair_map, folder),
                 face=detail_inputs.write_map(detail.face_map, folder),
-                model=detail_inputs.model_of(rig),
-                coefficients=detail_inputs.write_head(context, rig, folder),
                 size=int(detail.size),
-                layout=layout,
+                **wearer,
             )
         jobs.submit(
             request,
@@ -240,15 +231,8 @@ class MAQUETTE_OT_animate_detail(AsksForDetail, bpy.types.Operator):
         way, first = scene.maquette.detail.way, scene.frame_start
         with job_inputs.prepared(AnimateDetail.kind) as (job_id, folder):
             motion = detail_inputs.write_motion(context, rig, folder) if way == "exact" else None
-            layout = detail_inputs.write_layout_of(image, folder)
-            request = AnimateDetail(
-                detail=detail_inputs.write_map(image, folder),
-                model=detail_inputs.model_of(rig),
-                mode=way,
-                coefficients=detail_inputs.write_head(context, rig, folder),
-                motion=motion,
-                layout=layout,
-            )
+            wearer = detail_inputs.write_wearer(context, rig, image, folder)
+            request = AnimateDetail(detail=detail_inputs.write_map(image, folder), mode=way, motion=motion, **wearer)
         remembered = detail_heads.remember(rig.mesh, job_id) | {"first": first}
         jobs.submit(
             request,

@@ -98,6 +98,7 @@ def test_heads_are_laid_on_each_other_and_cropped(places, maquette_part):
     assert all(0 < score.points <= 2000 and score.mean < 0.05 for score in settings.scores)
 
 
+@needs_backend
 def test_what_is_missing_is_said(balls):
     prediction, _, settings = balls
     settings.region = "beard"
