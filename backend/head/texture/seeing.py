@@ -91,10 +91,10 @@ def see(
     small = camera.resized(round(camera.width * scale), round(camera.height * scale))
     pixels, depth = small.project(vertices)
     raster = rasterise(pixels, depth, faces, (small.width, small.height))
-    person = raster.covered
+    person = raster.covered.astype(np.float32)
     if view.person is not None:
-        person = person & (cv2.resize(view.person, (small.width, small.height), interpolation=cv2.INTER_AREA) > 0.5)
-    sound = person & ~_steps(raster.depth)
+        person *= _solid(cv2.resize(view.person, (small.width, small.height), interpolation=cv2.INTER_AREA))
+    sound = (person > 0) & ~_steps(raster.depth)
     away = cv2.distanceTransform(np.pad(sound.astype(np.uint8), 1), cv2.DIST_L2, 3)[1:-1, 1:-1]
     t = np.clip((away - 1) / (MARGIN * max(small.width, small.height)), 0, 1)
     soft = _blurred_within(view.image, view.person, SOFT * longer)
@@ -102,7 +102,8 @@ def see(
     if before is not None:
         pixels, depth = small.project(before[0])
         other = rasterise(pixels, depth, before[1], (small.width, small.height))
-    return Sight(view, view.image, soft, raster, scale, (t * t * (3 - 2 * t)).astype(np.float32), other)
+    trust = (person * t * t * (3 - 2 * t)).astype(np.float32)
+    return Sight(view, view.image, soft, raster, scale, trust, other)
 
 
 def read_at(picture: np.ndarray, pixels: np.ndarray) -> np.ndarray:
@@ -137,9 +138,15 @@ def _steps(depth: np.ndarray) -> np.ndarray:
     return cv2.dilate(flat, kernel) - cv2.erode(flat, kernel) > STEP
 
 
+def _solid(person: np.ndarray) -> np.ndarray:
+    """Trust from 0 to 1 by how much of a pixel is the person: between ends of hair the background shines through."""
+    t = np.clip((person - 0.5) / 0.4, 0, 1)
+    return (t * t).astype(np.float32)
+
+
 def _blurred_within(image: np.ndarray, person: np.ndarray | None, sigma: float) -> np.ndarray:
     """The picture blurred, without letting the background in."""
-    mask = np.ones(image.shape[:2], np.float32) if person is None else (person > 0.5).astype(np.float32)
+    mask = np.ones(image.shape[:2], np.float32) if person is None else _solid(person)
     total = cv2.GaussianBlur(image * mask[..., None], (0, 0), sigma)
     share = cv2.GaussianBlur(mask, (0, 0), sigma)[..., None]
     return np.where(share > 0.02, total / np.maximum(share, 0.02), image).astype(np.float32)
