@@ -179,7 +179,7 @@ class Demo:
                 "label": "the head's sliders and bones keyframed from ARKit weights; the reconstructed hair follows",
                 "pictures": [picture(f"frames/{number}", 0) for number in range(len(demo_face.SHOWN))],
             }, {
-                "label": "a synthetic scan, the dense head registered to it, its displacements, and these moving live",
+                "label": "a synthetic scan, a head registered to it, its displacements with contrast, it in motion",
                 "pictures": self.detail.pictures,
             }],
         })  # fmt: skip

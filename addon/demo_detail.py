@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import bpy
+import numpy as np
 
 from ..backend.contract import RenderGroundTruth
 from ..backend.formats.arkit_csv import read_arkit_csv
@@ -60,7 +61,7 @@ class DetailDemo:
         self.camera = orbit_cameras(head_from_object(scan).vertices, AROUND, self.settings.size)[1]
         self._show("scan", scan)
         self._show("registered", self.detail)
-        self.pictures.append(bpy.path.abspath(ours.detail.map.filepath))
+        self.pictures.append(_contrasted(ours.detail.map, self.folder / "pictures" / "map.png"))
 
     def animate(self) -> None:
         """Animate Detail, and a recording keyed onto the plain head, whose sliders and bones it follows."""
@@ -101,3 +102,20 @@ def clay() -> bpy.types.Material:
         shader.inputs["Roughness"].default_value = 0.7
         tree.links.new(shader.outputs[0], output.inputs["Surface"])
     return found
+
+
+def _contrasted(displacement: bpy.types.Image, path: Path) -> str:
+    """A picture of a map (16-bit PNG) to look at: half a percent of its texels reach beyond what is shown; its file."""
+    width, height = displacement.size
+    pixels = np.empty((height * width, displacement.channels), np.float32)
+    displacement.pixels.foreach_get(pixels.ravel())
+    moved = pixels[:, :3] - 0.5
+    shown = np.ones((height * width, 4), np.float32)
+    shown[:, :3] = (0.5 + 0.5 * moved / max(float(np.percentile(np.abs(moved), 99.5)), 1e-6)).clip(0, 1)
+    picture = bpy.data.images.new("Contrasted Map", width, height)
+    picture.colorspace_settings.name = "Non-Color"
+    picture.pixels.foreach_set(shown.ravel())
+    picture.filepath_raw, picture.file_format = str(path), "PNG"
+    picture.save()
+    bpy.data.images.remove(picture)
+    return str(path)
