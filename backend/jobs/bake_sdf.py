@@ -1,15 +1,20 @@
-"""A signed distance field as a mesh."""
+"""A signed distance field, on a grid or as networks, as a mesh."""
 
 import time
 
 from ..contract import BakeSdf
+from ..errors import FieldError
 from ..formats.head import Head, write_head
 from ..formats.job_folder import write_json
 from ..formats.mesh_obj import write_obj
 from ..formats.mesh_ply import write_ply
+from ..formats.neural_field import is_neural_field
 from ..formats.sdf_grid import SdfGrid, read_sdf_grid
-from ..head.sdf_mesh import BakedMesh, bake_grid
+from ..head.sdf_mesh import BakedMesh, bake, bake_grid
 from ..protocol import Reporter
+
+NODES_OF_NETWORK = 256
+"""Along the longest side, where nobody says: a network has no resolution of its own."""
 
 
 def run(request: BakeSdf, reporter: Reporter) -> dict:
@@ -19,12 +24,7 @@ def run(request: BakeSdf, reporter: Reporter) -> dict:
         FieldError: the field cannot be read, or has no surface.
     """
     began = time.monotonic()
-    reporter.stage("Reading the field", 1)
-    grid = read_sdf_grid(request.field)
-    if request.positive_inside:
-        grid = SdfGrid(-grid.values, grid.origin, grid.spacing, grid.labels, grid.label_names)
-    reporter.step()
-    mesh = bake_grid(grid, reporter, request.resolution, faces=request.faces, uv=request.uv, close=request.close)
+    mesh = _of_network(request, reporter) if is_neural_field(request.field) else _of_grid(request, reporter)
     reporter.stage("Writing", 1)
     name = request.field.stem
     head = Head(mesh.vertices, mesh.faces, mesh.uv, mesh.regions, name=name)
@@ -45,6 +45,29 @@ def run(request: BakeSdf, reporter: Reporter) -> dict:
         | {key: value for key, value in report.items() if key != "holes"}
         | {"holes": len(report["holes"])}
     )
+
+
+def _of_grid(request: BakeSdf, reporter: Reporter) -> BakedMesh:
+    reporter.stage("Reading the field", 1)
+    grid = read_sdf_grid(request.field)
+    if request.positive_inside:
+        grid = SdfGrid(-grid.values, grid.origin, grid.spacing, grid.labels, grid.label_names)
+    reporter.step()
+    return bake_grid(grid, reporter, request.resolution, faces=request.faces, uv=request.uv, close=request.close)
+
+
+def _of_network(request: BakeSdf, reporter: Reporter) -> BakedMesh:
+    # Torch takes seconds to load, and grids do not need it.
+    from .. import device as devices
+    from ..head.neural_surface.field import read_neural_field
+
+    if request.positive_inside:
+        raise FieldError("A fitted network is below zero inside; bake it without “positive inside”.")
+    reporter.stage("Reading the networks", 1)
+    field = read_neural_field(request.field, devices.choose())
+    reporter.step()
+    nodes = request.resolution or NODES_OF_NETWORK
+    return field.with_regions(bake(field, nodes, reporter, faces=request.faces, uv=request.uv, close=request.close))
 
 
 def _warn(mesh: BakedMesh, reporter: Reporter) -> None:

@@ -1,13 +1,6 @@
-"""The fitted networks as a field of signed distances, and their file: one ``.npz`` of plain arrays.
-
-- ``format``, ``version``, ``config``: JSON of NeuralConfig.
-- ``world_to_field`` (4, 4): from metres to the unit sphere. ``low``, ``high`` (3,): metres, the head's box.
-- ``network:NAME``: float32 weights, by their names in ``networks.Networks``.
-"""
+"""The fitted networks as a field of signed distances, and to and from their file (formats/neural_field.py)."""
 
 import dataclasses
-import json
-import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,14 +8,14 @@ import numpy as np
 import torch
 
 from ...errors import FieldError
+from ...formats.neural_field import NeuralFieldFile, read_neural_file, write_neural_file
 from ..priors.semantics import BACKGROUND, CLASSES
 from ..sdf_mesh import BakedMesh
-from .config import NeuralConfig, Weights
+from .config import NeuralConfig
 from .networks import Networks
 
-FORMAT, VERSION = "maquette-neural-field", 1
 AT_ONCE = 1 << 15
-LARGEST_BYTES = 2 * 10**9
+# Sizes above which a file's networks are not made.
 MOST = {"layers": 32, "width": 4096, "features": 4096, "bands": 16, "renderer_layers": 32, "renderer_width": 4096,
         "view_bands": 16, "semantic_layers": 32, "semantic_width": 4096}  # fmt: skip
 
@@ -97,26 +90,11 @@ class NeuralField:
 
 def write_neural_field(path: Path, found: NeuralField) -> None:
     """Write a field to a temporary name, and rename it."""
-    path = Path(path)
-    arrays = {f"network:{name}": value.cpu().numpy() for name, value in found.networks.state_dict().items()}
-    about = {
-        "format": np.array(FORMAT), "version": np.array(VERSION), "labelled": np.array(found.labelled),
-        "config": np.array(json.dumps(dataclasses.asdict(found.config))),
-        "world_to_field": found.world_to_field, "low": found.low, "high": found.high,
-    }  # fmt: skip
-    temporary = path.with_name(path.name + ".part")
-    with temporary.open("wb") as file:
-        np.savez(file, **about, **arrays)
-    temporary.replace(path)
-
-
-def is_neural_field(path: Path) -> bool:
-    """Whether a file is one that ``write_neural_field`` wrote."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return "world_to_field.npy" in archive.namelist()
-    except (OSError, zipfile.BadZipFile):
-        return False
+    weights = {name: value.cpu().numpy() for name, value in found.networks.state_dict().items()}
+    config = dataclasses.asdict(found.config)
+    write_neural_file(
+        path, NeuralFieldFile(config, weights, found.world_to_field, found.low, found.high, found.labelled)
+    )
 
 
 def read_neural_field(path: Path, device: torch.device | str = "cpu") -> NeuralField:
@@ -125,40 +103,22 @@ def read_neural_field(path: Path, device: torch.device | str = "cpu") -> NeuralF
     Raises:
         FieldError: it cannot be read, or is no such file; the sentence says why.
     """
-    path = Path(path)
-    try:
-        if path.stat().st_size > LARGEST_BYTES:
-            raise FieldError(f"{path.name} is larger than any network of a head; it is not read.")
-        with np.load(path, allow_pickle=False) as file:
-            if str(file["format"]) != FORMAT:
-                raise FieldError(f"{path.name} is no fitted network of Maquette's.")
-            if int(file["version"]) > VERSION:
-                raise FieldError(f"{path.name} was written by a newer Maquette; update this one.")
-            config = _config(json.loads(str(file["config"])), path.name)
-            networks = Networks(config)
-            named = {name: torch.from_numpy(file[f"network:{name}"]) for name in networks.state_dict()}
-            networks.load_state_dict(named)
-            matrix, low, high = (np.asarray(file[key], np.float64) for key in ("world_to_field", "low", "high"))
-            labelled = bool(file["labelled"])
-        finite = all(np.isfinite(part).all() for part in (matrix, low, high))
-        if (matrix.shape, low.shape, high.shape) != ((4, 4), (3,), (3,)) or not finite or not (high > low).all():
-            raise FieldError(f"{path.name} does not say where its head lies; fit it again.")
-        return NeuralField(networks.to(device).eval(), config, matrix, low, high, labelled)
-    except FieldError:
-        raise
-    except OSError as error:
-        raise FieldError(f"{path.name} cannot be opened: {error.strerror or error}.") from error
-    except (KeyError, ValueError, TypeError, RuntimeError, EOFError, zipfile.BadZipFile) as error:
-        raise FieldError(f"{path.name} cannot be read as a fitted network: {error}.") from error
+    read, name = read_neural_file(path), Path(path).name
+    config = _config(read.config, name)
+    # Shapes first: a file may ask for any size, and has to bring as much.
+    with torch.device("meta"):
+        expected = {key: tuple(value.shape) for key, value in Networks(config).state_dict().items()}
+    if {key: value.shape for key, value in read.weights.items()} != expected:
+        raise FieldError(f"{name} does not hold the weights of networks of its own sizes; fit it again.")
+    networks = Networks(config)
+    networks.load_state_dict({key: torch.from_numpy(value) for key, value in read.weights.items()})
+    place = (read.world_to_field, read.low, read.high, read.labelled)
+    return NeuralField(networks.to(device).eval(), config, *place)
 
 
 def _config(values: dict, name: str) -> NeuralConfig:
-    """Of a file that nobody has checked yet: sizes first, before any room is made for them."""
+    """The sizes that a file tells; the rest of its config was of use while it was fitted."""
     for key, most in MOST.items():
         if not (isinstance(values.get(key), int) and 0 < values[key] <= most):
-            raise FieldError(f"{name} asks for networks of {key} {values.get(key)!r}; at most {most} is read.")
-    known = {field.name for field in dataclasses.fields(NeuralConfig)} - {"weights"}
-    return NeuralConfig(
-        **{key: tuple(v) if isinstance(v, list) else v for key, v in values.items() if key in known},
-        weights=Weights(**values.get("weights", {})),
-    )
+            raise FieldError(f"{name} asks for networks of {key} {values.get(key)!r}; from 1 to {most} are read.")
+    return NeuralConfig(**{key: values[key] for key in MOST})

@@ -25,7 +25,8 @@ from .networks import Networks
 from .scene import Picture, Sphere, picture_of, proxy_points, sphere_of
 from .tracing import trace
 
-SECONDS_BETWEEN_PREVIEWS = 60.0
+SECONDS_BETWEEN_PREVIEWS, SHARE_OF_PREVIEWS = 60.0, 0.05
+"""A preview that takes long, as on a processor, comes less often: all of them take about this share of the time."""
 ARM = 0.3
 """How far before a camera, in radii of the sphere, points lie that tell how it turned."""
 
@@ -87,7 +88,7 @@ def reconstruct(
 
     reporter.stage("Fitting the networks", config.epochs * len(views))
     reporter.step(first * len(views))
-    previewed = time.monotonic()
+    next_preview = time.monotonic() + SECONDS_BETWEEN_PREVIEWS
     for epoch in range(first, config.epochs):
         weights, alpha = config.weights_at(epoch), config.alpha_at(epoch)
         for group in optimiser.param_groups:
@@ -108,9 +109,12 @@ def reconstruct(
             reporter.step()
         history.append(sums)
         part.save(lambda: _state(networks, cameras, optimiser, history))
-        if time.monotonic() - previewed > SECONDS_BETWEEN_PREVIEWS:
+        if (asked := time.monotonic()) > next_preview:
             preview(field(), (epoch + 1) / config.epochs)
-            previewed = time.monotonic()
+            took = time.monotonic() - asked
+            next_preview = asked + max(SECONDS_BETWEEN_PREVIEWS, took / SHARE_OF_PREVIEWS)
+            reporter.stage("Fitting the networks", config.epochs * len(views))
+            reporter.step((epoch + 1) * len(views))
     result = field()
     result.report |= {"fit_seconds": round(time.monotonic() - began, 1), "device": devices.name(device)}
     return result

@@ -97,12 +97,12 @@ def _hull_points(views: list[HeadView], low: np.ndarray, high: np.ndarray) -> np
     for view in views:
         pixels, depth = view.camera.project(points)
         height, width = view.person.shape
-        here = (depth > 0) & (pixels >= 0).all(axis=1) & (pixels < [width, height]).all(axis=1)
         wide = max(1, round(0.5 * step * view.camera.fx / max(float(np.median(depth)), 1e-9)))
         mask = cv2.dilate((view.person > 0.5).astype(np.uint8), np.ones((2 * wide + 1,) * 2, np.uint8)) > 0
-        column, row = np.floor(pixels[here]).astype(int).T
-        kept[np.flatnonzero(here)[~mask[row, column]]] = False
-        seen += here
+        # Beyond the picture the person goes on where the mask reaches the picture's border, as necks do.
+        column, row = np.floor(pixels).clip(0, [width - 1, height - 1]).astype(int).T
+        kept &= (depth > 0) & mask[row, column]
+        seen += (pixels >= 0).all(axis=1) & (pixels < [width, height]).all(axis=1)
     return points[kept & (seen >= min(2, len(views)))]
 
 
