@@ -75,7 +75,7 @@ def chosen(seen: Frames, count: int) -> list[int]:
     total = len(seen.moved)
     if total <= count:
         return list(range(total))
-    reach = max(1, total // (2 * count))
+    reach = max(1, total // count)
     around = np.array([seen.sharpness[max(0, i - reach) : i + reach + 1].max() for i in range(total)])
     relative = seen.sharpness / np.maximum(around, 1e-9)
     # A still camera moves nowhere; its time then spreads the frames.
@@ -86,7 +86,12 @@ def chosen(seen: Frames, count: int) -> list[int]:
         score = relative - np.abs(way - target) / spacing
         score[relative < _SHARP] -= 1.0
         score[list(taken)] = -np.inf
-        taken.add(int(np.argmax(score)))
+        best = int(np.argmax(score))
+        # Fewer frames are better than blurred ones.
+        if relative[best] >= _SHARP:
+            taken.add(best)
+    for best in np.argsort(-relative, kind="stable")[: FEWEST * (len(taken) < FEWEST)].tolist():
+        taken.add(best)
     return sorted(taken)
 
 

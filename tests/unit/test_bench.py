@@ -12,7 +12,8 @@ from backend.formats.strand_files import SUPPORTED
 from backend.formats.strands import Strands, read_npz, write_npz
 
 pytest.importorskip("bench", reason="the bench is no part of the extension's zip")
-from bench import strands_measures, strands_report
+from bench import capture as capture_bench
+from bench import capture_score, strands_measures, strands_report
 from bench.hair import ROWS
 from bench.hair_report import write_report
 from bench.robustness import with_dilated_masks, with_shaken_cameras
@@ -109,3 +110,48 @@ def test_strands_report_names_what_missed_its_target(tmp_path):
     table = (tmp_path / "results.md").read_text()
     assert "| 100 strands | 6 (4 to 9) | 812 | 3 | 0.5 | target 5 s missed; DIFFERS" in table
     assert json.loads((tmp_path / "results.json").read_text())["results"][0]["seconds"] == [6.0, 4.0, 9.0]
+
+
+def test_cameras_are_scored_after_they_are_laid_on_the_true_ones():
+    rng, views = np.random.default_rng(0), []
+    for k in range(6):
+        pose = np.eye(4)
+        pose[:3, :3] = np.linalg.qr(rng.normal(size=(3, 3)))[0]
+        pose[:3, :3] *= np.sign(np.linalg.det(pose[:3, :3]))
+        pose[:3, 3] = rng.normal(size=3)
+        views.append(View(f"v{k}", None, Camera(64, 48, 50, 50, 32, 24, pose)))
+    turn = np.linalg.qr(rng.normal(size=(3, 3)))[0]
+    turn *= np.sign(np.linalg.det(turn))
+    moved = []
+    for k, view in enumerate(views[:5]):
+        pose = view.camera.camera_to_world.copy()
+        pose[:3, :3], pose[:3, 3] = turn @ pose[:3, :3], 3 * turn @ pose[:3, 3] + 1
+        pose[0, 3] += 0.003 * (k == 2)
+        moved.append(View(f"f{k}", None, Camera(32, 24, 25.25, 25.25, 16, 12, pose)))
+    true, found = Capture(None, tuple(views)), Capture(None, tuple(moved))
+    score = capture_score.camera_errors(found, true, {f"f{k}": f"v{k}" for k in range(5)})
+    assert (score["views"], score["different_views"]) == (6, 5)
+    assert 0.3 < score["centre_mm_worst"] < 1.0 and score["focal_percent"] == pytest.approx(1.0)
+    assert score["degrees_mean"] < 0.2
+
+
+def test_masks_are_scored_by_their_overlap(tmp_path):
+    camera = Camera(8, 4, 5, 5, 4, 2, np.eye(4))
+    captures = []
+    for name, columns in (("found", 3), ("true", 6)):
+        mask = np.zeros((4, 8), np.uint8)
+        mask[:, :columns] = 255
+        path = tmp_path / f"{name}.png"
+        path.write_bytes(cv2.imencode(".png", mask)[1].tobytes())
+        captures.append(Capture(tmp_path, (View("v", None, camera, {"hair": path}),)))
+    score = capture_score.mask_agreement(*captures, kinds=("hair", "person"))
+    assert score == {"hair": 0.5, "hair_worst": 0.5, "person": 0.0, "person_worst": 0.0}
+
+
+def test_the_captures_table_says_what_was_measured():
+    cameras = {
+        "pictures": 36, "registered": 35, "points": 900, "error_pixels": 0.2, "peak_memory_mb": 300,
+        "centre_mm_mean": 0.25, "centre_mm_worst": 0.56, "focal_percent": 0.04, "processor_s": 77.0,
+    }  # fmt: skip
+    words = capture_bench.table({"photographs": cameras, "hair": {"found": {"2/20": 61.5}}})
+    assert "35 of 36" in words and "0.25 | 0.56" in words and "found cameras and masks: 2/20 61.5" in words

@@ -213,6 +213,33 @@ def test_matches_are_mutual_and_clear():
     assert found.tolist() == [list(pair) for pair in wanted] and len(found) > 500
 
 
+def test_features_lie_on_the_person_only():
+    mask = np.zeros((60, 80), bool)
+    mask[:, :40] = True
+    places = np.array([[10.0, 10.0], [78.0, 10.0], [81.0, 100.0], [90.0, 100.0], [150.0, 119.9]])
+    # A mask of half the picture's size, widened by some pixels.
+    kept = structure_matching._inside(places, mask, (120, 160))
+    assert kept.tolist() == [True, True, True, False, False]
+
+
+def test_masks_are_found_by_name(tmp_path):
+    for name in ("a", "b", "c"):
+        save(tmp_path / "photos" / f"{name}.jpg", np.zeros((6, 8, 3), np.uint8))
+    cv2.imwrite(str(tmp_path / "A.png"), np.full((6, 8), 255, np.uint8))
+    photos, _ = photographs_in(tmp_path / "photos")
+    request = ImportPhotos(pictures=tmp_path / "photos", masks=tmp_path)
+    found = import_photos._masks(request, photos)
+    assert [path.name for path in found] == ["a.jpg"] and next(iter(found.values())).all()
+    (tmp_path / "A.png").rename(tmp_path / "z.png")
+    with pytest.raises(CaptureError, match=r"a\.png"):
+        import_photos._masks(request, photos)
+
+
+def test_blurred_frames_are_left_out_where_sharp_ones_run_out():
+    sharpness = np.where(np.arange(30) % 10 == 4, 100.0, 20.0)
+    assert video.chosen(video.Frames(np.linspace(0, 1, 30), sharpness), 6) == [4, 14, 24]
+
+
 def test_sharp_frames_spread_over_the_way_are_chosen():
     sharpness = np.where(np.arange(90) % 3 == 1, 100.0, 20.0)
     moved = np.concatenate([np.zeros(30), np.linspace(0, 2, 60)])  # the camera rested first
