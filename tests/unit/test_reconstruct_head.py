@@ -142,14 +142,15 @@ def test_masks_push_a_sphere_that_is_too_small_out_and_one_too_large_in():
     pixels = torch.rand(4000, 2, generator=torch.Generator().manual_seed(1)) * 96
     inside, rays = losses.read(view.outside, pixels) < 0, view.rays(pixels)
     centres = view.centre.expand_as(rays)
+    room = sphere(radius=0.1)
     for radius, sign in ((0.07, 1), (0.09, -1)):
         volume = sphere(radius=radius)
         grown = torch.zeros((), requires_grad=True)
-        term = losses.mask_term((volume.values - grown) / volume.grid.spacing, volume, centres, rays, inside)
+        term = losses.mask_term((volume.values - grown) / volume.grid.spacing, volume, room, centres, rays, inside)
         term.backward()
         assert float(term.detach()) > 0.005 and -sign * float(grown.grad) > 0
     right = sphere()
-    assert float(losses.mask_term(right.values / right.grid.spacing, right, centres, rays, inside)) < 0.002
+    assert float(losses.mask_term(right.values / right.grid.spacing, right, room, centres, rays, inside)) < 0.002
 
 
 @pytest.mark.parametrize("angle", [0.0, 0.6, 1.2])

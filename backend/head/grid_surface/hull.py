@@ -17,7 +17,7 @@ from .presets import HullConfig
 
 ROUGH = 48
 """Nodes across the box that is asked first."""
-SEEN_BY = 0.65
+SEEN_BY = 0.5
 """Share of the views that must see a place for it to be the person."""
 
 
@@ -47,11 +47,15 @@ class Volume:
         spacing = self.grid.spacing * (max(self.grid.shape) - 1) / (nodes - 1)
         shape = tuple(max(int((n - 1) * self.grid.spacing / spacing + 1e-4) + 1, 2) for n in self.grid.shape)
         grid = Grid(self.grid.origin, spacing, shape)
+        values = self.on(grid)
+        return Volume(grid, blurred(values) if spacing < 0.9 * self.grid.spacing else values)
+
+    def on(self, grid: Grid) -> torch.Tensor:
+        """(X, Y, Z) values at another grid's nodes."""
         values = torch.empty(grid.size)
         for part in np.array_split(np.arange(grid.size), grid.size // 2_000_000 + 1):
             values[part[0] : part[-1] + 1] = self.at(torch.from_numpy(grid.centres(part)))
-        values = values.reshape(shape)
-        return Volume(grid, blurred(values) if spacing < 0.9 * self.grid.spacing else values)
+        return values.reshape(grid.shape)
 
 
 def blurred(values: torch.Tensor) -> torch.Tensor:
@@ -88,7 +92,7 @@ def visual_hull(pictures: list[Picture], config: HullConfig, reporter: Reporter)
     high = rough.origin + (where.max(0) + 1.5) * rough.spacing
     grid = Grid.around(low, high, float((high - low).max()) / (config.nodes - 1))
     values = _carved(masked, grid, reporter)
-    return Volume(grid, torch.from_numpy(_largest(values, grid.spacing)))
+    return Volume(grid, torch.from_numpy(largest_piece(values, grid.spacing)))
 
 
 def _bounds(pictures: list[Picture]) -> tuple[np.ndarray, np.ndarray]:
@@ -135,12 +139,12 @@ def _carved(pictures: list[Picture], grid: Grid, reporter: Reporter) -> np.ndarr
             reporter.check()
         alive = alive[values[alive] < far]
     # At the rim of what the cameras see, cones of a few views meet where nobody is.
-    values[seen < np.ceil(SEEN_BY * len(pictures))] = far
+    values[seen < min(max(3, np.ceil(SEEN_BY * len(pictures))), len(pictures))] = far
     return np.clip(values, -1e3, far).reshape(grid.shape)
 
 
-def _largest(values: np.ndarray, spacing: float) -> np.ndarray:
-    """Only the largest piece of the inside (X, Y, Z)."""
+def largest_piece(values: np.ndarray, spacing: float) -> np.ndarray:
+    """A field (X, Y, Z) with only the largest piece of its inside; it is changed in place."""
     pieces, count = label(values < 0)
     if count > 1:
         sizes = np.bincount(pieces.reshape(-1))

@@ -43,18 +43,17 @@ def read(layer: torch.Tensor, pixels: torch.Tensor) -> torch.Tensor:
 
 
 def mask_term(
-    field: torch.Tensor, current: Volume, origins: torch.Tensor, rays: torch.Tensor, inside: torch.Tensor
+    field: torch.Tensor, current: Volume, hull: Volume, origins: torch.Tensor, rays: torch.Tensor, inside: torch.Tensor
 ) -> torch.Tensor:
     """Equations 18 and 19: rays (R, 3) from origins (R, 3) that lie within the mask should meet the surface, those
-    outside it should not."""
+    outside it should not. Where the hull was cut off, for too few views see that far, nothing is asked."""
     grid = current.grid
     found = march(current, origins, rays)
     missed, extra = inside & ~found.hit, ~inside & found.hit
-    # A ray that leaves what the grid covers says nothing.
     points = origins + found.depth[:, None] * rays
     low = torch.from_numpy(grid.origin)
     high = low + grid.spacing * (torch.tensor(grid.shape) - 1)
-    missed &= ((points > low) & (points < high)).all(1)
+    missed &= ((points > low) & (points < high)).all(1) & (hull.at(points) < 0.5 * grid.spacing)
     total = torch.zeros(())
     if missed.any():
         total = total + F.softplus(SHARPNESS * grid.sample(field[None], points[missed])[:, 0]).sum() / SHARPNESS

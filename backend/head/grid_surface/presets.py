@@ -61,7 +61,7 @@ class LevelConfig:
     nodes: int
     steps: int
     rate: float = 0.12
-    rays: int = 3000
+    rays: int = 2400
     band: float = 4.0
     sweep: SweepConfig | None = None
     patches: int = 0
@@ -128,10 +128,10 @@ PRESETS = {
         image_side=768,
         nodes=208,
         levels=(
-            LevelConfig(nodes=56, steps=100),
-            LevelConfig(nodes=80, steps=80, sweep=SweepConfig(side=192, reach=0.028, steps=45)),
-            LevelConfig(nodes=120, steps=80, sweep=SweepConfig(side=320, reach=0.009, steps=31)),
-            LevelConfig(nodes=176, steps=80, sweep=SweepConfig(side=512, reach=0.003, steps=17, window=9), patches=512),
+            LevelConfig(nodes=56, steps=80),
+            LevelConfig(nodes=80, steps=60, sweep=SweepConfig(side=192, reach=0.028, steps=45)),
+            LevelConfig(nodes=120, steps=50, sweep=SweepConfig(side=320, reach=0.009, steps=31)),
+            LevelConfig(nodes=176, steps=40, sweep=SweepConfig(side=512, reach=0.003, steps=17, window=9), patches=512),
         ),
     ),
 }

@@ -31,6 +31,8 @@ HULL_SIDE = 256
 HEAD_DEEP = 0.21
 """Metres: the least extent of a head with some hair."""
 PROXY_POINTS = 60_000
+CAMERA_PATCHES = 400
+"""Rays in each step of a level where cameras move."""
 LABEL_NODES = 72
 """Along the longest side of the grid of labels."""
 
@@ -98,11 +100,14 @@ def reconstruct(
         guides = Guides(
             proxy if number >= joins["P"] else None, labels, bool(priors.orientation) and number >= joins["O"]
         )
+        if refine_cameras and maps:
+            # Every level that compares views moves the cameras: the coarse ones see far enough to begin with.
+            level = replace(level, patches=max(level.patches, CAMERA_PATCHES))
         patches = _patches(pictures, maps, volume, level, refine_cameras) if level.patches and maps else None
 
         def made(volume=volume, pictures=pictures, fused=fused, guides=guides, level=level, patches=patches):
             found, losses = refine(
-                volume, pictures, fused, guides, level, preset.weights, rng, reporter, patches, preview
+                volume, hull, pictures, fused, guides, level, preset.weights, rng, reporter, patches, preview
             )
             return found, losses, [patches.pose(k).detach() if patches else p.pose for k, p in enumerate(pictures)]
 

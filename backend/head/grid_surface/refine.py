@@ -15,11 +15,13 @@ from scipy.ndimage import distance_transform_edt
 from ...protocol import Reporter
 from . import losses
 from .fusion import TRUNCATION, Fused
-from .hull import Volume
+from .hull import Volume, largest_piece
 from .pictures import Picture
 from .presets import LevelConfig, Weights
 from .trace import differentiable, march
 
+OUTSIDE_HULL = 0.003
+"""Metres that the surface may lie outside the hull: masks and cameras are wrong by pixels."""
 VIEWS_A_STEP = 4
 """Views whose masks speak in a step."""
 STEPS_A_BAND = 40
@@ -43,6 +45,7 @@ class Guides:
 
 def refine(
     volume: Volume,
+    hull: Volume,
     pictures: list[Picture],
     fused: Fused | None,
     guides: Guides,
@@ -57,6 +60,7 @@ def refine(
 
     Args:
         volume: on the level's grid.
+        hull: on any grid; the surface stays within it, but for what masks may be wrong by.
         pictures: at the level's size, cameras and all.
         fused: what stereo measured, on this grid.
         guides: the priors that take part.
@@ -65,6 +69,7 @@ def refine(
     """
     spacing = volume.grid.spacing
     volume = redistanced(volume)
+    limit = hull.on(volume.grid) - OUTSIDE_HULL
     history: list[dict[str, float]] = []
     stereo = None
     if fused is not None and len(fused.nodes):
@@ -95,7 +100,7 @@ def refine(
                 chosen = rng.choice(masked, min(VIEWS_A_STEP, len(masked)), replace=False)
                 drawn = [_drawn(pictures[k], rims[k], level.rays // len(chosen), rng) for k in chosen]
                 terms["mask"] = losses.mask_term(
-                    field, current, *(torch.cat(part) for part in zip(*drawn, strict=True))
+                    field, current, hull, *(torch.cat(part) for part in zip(*drawn, strict=True))
                 )
             if guides.proxy is not None:
                 chosen = torch.from_numpy(rng.integers(len(guides.proxy), size=level.rays))
@@ -114,7 +119,9 @@ def refine(
             step += 1
             reporter.step(step)
         with torch.no_grad():
-            volume = redistanced(Volume(volume.grid, band.field(unknown, spacing) * spacing))
+            found = torch.maximum(band.field(unknown, spacing) * spacing, limit)
+            found = largest_piece(found.numpy(), spacing)
+            volume = redistanced(Volume(volume.grid, torch.from_numpy(found)))
         if preview is not None:
             preview(volume)
     return volume, history

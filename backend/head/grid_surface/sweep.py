@@ -22,6 +22,8 @@ SLACK = 2.5
 """Spacings of the grid that a point may lie behind a view's first surface and still count as seen."""
 FACING = 0.15
 """Cosine under which a surface is too oblique to compare."""
+WHOLE = 0.65
+"""Share of a window that both views must see."""
 NOISE = 1.5e-5
 """Square of the grey values' noise: what changes less agrees with nothing."""
 OTHER_LABEL = 0.3
@@ -108,6 +110,8 @@ def _swept(picture, surface: Seen, partners, config: SweepConfig, slack: float, 
         if not visible.any():
             continue
         own = _Windowed(grey, (covered & visible).float(), config.window)
+        # A window that is cut off by an edge matches by chance.
+        visible &= torch.from_numpy(own.total) > WHOLE
         grey_there = other.grey.numpy()
         for k, offset in enumerate(offsets):
             pixels, _ = other.project(points + offset * rays)
@@ -142,9 +146,9 @@ class _Windowed:
             window: pixels across.
         """
         self._window, self._grey, self._weight = window, grey.numpy(), weight.numpy()
-        self._total = np.maximum(self._mean(self._weight), 1e-3)
-        self._average = self._mean(self._weight * self._grey) / self._total
-        self._spread = np.maximum(self._mean(self._weight * self._grey**2) / self._total - self._average**2, 0)
+        self.total = np.maximum(self._mean(self._weight), 1e-3)
+        self._average = self._mean(self._weight * self._grey) / self.total
+        self._spread = np.maximum(self._mean(self._weight * self._grey**2) / self.total - self._average**2, 0)
 
     def _mean(self, layer: np.ndarray) -> np.ndarray:
         return cv2.boxFilter(layer, -1, (self._window, self._window), borderType=cv2.BORDER_CONSTANT)
@@ -152,9 +156,9 @@ class _Windowed:
     def correlation(self, other: np.ndarray) -> torch.Tensor:
         """(H, W) from -1 to 1 with a picture (H, W); low where nothing changes in the window."""
         weighed = self._weight * other
-        mean = self._mean(weighed) / self._total
-        spread = np.maximum(self._mean(weighed * other) / self._total - mean**2, 0)
-        both = self._mean(weighed * self._grey) / self._total - self._average * mean
+        mean = self._mean(weighed) / self.total
+        spread = np.maximum(self._mean(weighed * other) / self.total - mean**2, 0)
+        both = self._mean(weighed * self._grey) / self.total - self._average * mean
         return torch.from_numpy(both / np.sqrt((self._spread + NOISE) * (spread + NOISE)))
 
 
