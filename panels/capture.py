@@ -112,11 +112,14 @@ class MAQUETTE_PT_capture_scale(CaptureStep, bpy.types.Panel):
         column.operator("maquette.place_capture", text="By a Fitted Head", icon="USER").by = "head"
         box = column.box().column()
         row = box.row(align=True)
+        counts = {name: _clicks(folder, name) for name in (FIRST, SECOND)}
         for name, text in ((FIRST, "First End"), (SECOND, "Second End")):
-            count = _clicks(folder, name)
+            count = counts[name]
             icon = "CHECKMARK" if count > 1 else "CURSOR"
             button = row.operator("maquette.click_landmarks", text=f"{text} ({count})", icon=icon)
             button.only = name
+        if any(counts.values()) and min(counts.values()) < 2:
+            draw_sentence(box, context, "Click each end in two photographs from different sides.", icon="INFO")
         box.prop(context.scene.maquette.photos, "distance")
         box.operator("maquette.place_capture", text="By This Distance", icon="DRIVER_DISTANCE").by = "distance"
         if state.scale == "unknown":
