@@ -46,6 +46,8 @@ EXAMPLES = {
     "place-capture": "place-capture captures/anna --by distance --metres 0.12",
     "import-cameras": "import-cameras anna/sparse/0 --images anna/images --out captures/anna",
     "make-masks": "make-masks captures/anna --out out/anna-masks",
+    "find-landmarks": "find-landmarks captures/anna",
+    "check-capture": "check-capture captures/anna --out out/anna-check",
     "outer-surface": "outer-surface --head anna.obj --strands groom.npz --out out/surface",
     "reconstruct-head": "reconstruct-head captures/anna --preset standard --out out/anna-head",
     "bake-texture": "bake-texture anna.glb captures/anna --size 4096 --out out/anna-texture",

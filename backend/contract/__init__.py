@@ -10,7 +10,16 @@ import typing
 from pathlib import Path
 
 from ..errors import RequestError
-from .captures import ImportCameras, ImportPhotos, MakeMasks, PlaceCapture, RenderGroundTruth, UndistortPhotographs
+from .captures import (
+    CheckCapture,
+    FindLandmarks,
+    ImportCameras,
+    ImportPhotos,
+    MakeMasks,
+    PlaceCapture,
+    RenderGroundTruth,
+    UndistortPhotographs,
+)
 from .detail import (
     AnimateDetail,
     ApplyDetail,
@@ -52,10 +61,12 @@ __all__ = [
     "BakeSdf",
     "BakeTexture",
     "CheckBackend",
+    "CheckCapture",
     "ConvertStrands",
     "EvaluateHead",
     "EvaluateStrands",
     "FakeJob",
+    "FindLandmarks",
     "FitArkit",
     "FitHead",
     "FitPhotos",
@@ -91,7 +102,7 @@ REQUESTS: dict[str, type[Request]] = {
         ReconstructHead, EvaluateHead, BakeSdf, BakeTexture,
         OuterSurface, ImportPhotos, PlaceCapture, ImportCameras,
         RegisterScan, AnimateDetail, BakeDetail, ApplyDetail, TransferDetail,
-        MakeLayout, MakeMasks, MakeScan, RegisterScans,
+        MakeLayout, MakeMasks, FindLandmarks, CheckCapture, MakeScan, RegisterScans,
     )
 }  # fmt: skip
 

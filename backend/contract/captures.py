@@ -86,6 +86,26 @@ class ImportCameras(Request):
 
 
 @dataclass(frozen=True)
+class FindLandmarks(Request):
+    """Landmarks in all photographs of a capture: found by MediaPipe, or clicked in some and carried to the others."""
+
+    kind = "find-landmarks"
+    capture: Path = setting("Folder of the capture.", positional=True)
+    task: Path | None = setting(
+        "MediaPipe's face_landmarker.task; without it, landmarks that were clicked are carried through the cameras.",
+        None,
+    )
+
+
+@dataclass(frozen=True)
+class CheckCapture(Request):
+    """What is good and what is amiss in a capture: coverage, sharpness, exposure, masks, cameras."""
+
+    kind = "check-capture"
+    capture: Path = setting("Folder of the capture.", positional=True)
+
+
+@dataclass(frozen=True)
 class MakeMasks(Request):
     """Masks of hair and of skin and shoulders for a capture's photographs, from files, a network, or made here."""
 
@@ -100,10 +120,10 @@ class MakeMasks(Request):
         "Masks from files: their folder, of any naming; without one, the photographs' own transparency.", None
     )
     model: Path | None = setting("Segmentation network (.onnx).", None)
-    table: Path | None = setting(
-        'Classes of the network or of label images: JSON such as {"17": "hair", "1": "bust"}; without one, those of'
-        " CelebAMask-HQ.",
-        None,
+    table: str = setting(
+        'Classes of the network, or of label pictures: "celebamask-hq", "face-parsing", or a JSON file such as'
+        ' {"17": "hair", "1": "bust"}; without one files are masks, and a network has those of CelebAMask-HQ.',
+        "",
     )
     strokes: Path | None = setting(
         "Folder of strokes (NAME.png: red hair, green skin and clothes, blue background); without one, the capture's"

@@ -151,7 +151,7 @@ def _agreeing(views: list[PhotoView], warn) -> tuple[list[PhotoView], dict[str, 
     """Views whose cameras agree on where the landmarks are, and the landmarks (3,) that two of them see."""
     kept, dropped = list(views), []
     while True:
-        points = _triangulated(kept)
+        points = triangulated(kept)
         misses = _misses(kept, points)
         worst = max(misses, key=misses.get, default=None)
         if worst is None or misses[worst] < DISAGREEMENT:
@@ -160,7 +160,7 @@ def _agreeing(views: list[PhotoView], warn) -> tuple[list[PhotoView], dict[str, 
         # Triangulation spreads one camera's fault over all, so the one that the others do best without goes.
         def without(view: PhotoView) -> float:
             rest = [other for other in kept if other is not view]
-            return float(np.mean(list(_misses(rest, _triangulated(rest)).values()) or [np.inf]))
+            return float(np.mean(list(_misses(rest, triangulated(rest)).values()) or [np.inf]))
 
         suspects = [view for view in kept if view.name in misses]
         if len(suspects) < 3 or len(dropped) + 1 > len(views) // 3:
@@ -177,7 +177,7 @@ def _agreeing(views: list[PhotoView], warn) -> tuple[list[PhotoView], dict[str, 
     return kept, points
 
 
-def _triangulated(views: list[PhotoView]) -> dict[str, np.ndarray]:
+def triangulated(views: list[PhotoView]) -> dict[str, np.ndarray]:
     """Landmark → (3,) in the world, of those that two cameras at least see (direct linear transformation)."""
     rows: dict[str, list[np.ndarray]] = {}
     for view in views:

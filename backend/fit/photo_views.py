@@ -108,7 +108,7 @@ def _read_landmarks(capture: Capture, path: Path | None, names: set[str], warn) 
         raise CaptureError(f"There is no file of landmarks at {path}; choose another, or set them in the photographs.")
     else:
         file = capture.folder / FILE if path is None else Path(path)
-        given = read_capture_landmarks(file)
+        given = read_capture_landmarks(file, carried=False)
     if not any(given.values()):
         raise CaptureError(
             f"The capture has no landmarks ({file.name}); set at least {FEWEST} in a photograph from the front."

@@ -2,6 +2,8 @@
 
 ``{"scheme": "68", "points": {name: [x, y, z]}, "views": {view: {name: [x, y, visible]}}}``: pixels of the photograph as
 it is, lens distortion and all, the first pixel's centre at 0.5; ``points`` in metres only where a render knew them.
+``carried`` is as ``views`` and has those that were not clicked but carried over from other photographs; whoever moves
+one has clicked it.
 """
 
 import json
@@ -23,17 +25,30 @@ class Seen(NamedTuple):
     visible: bool = True
 
 
-def read_capture_landmarks(folder: Path) -> dict[str, dict[str, Seen]]:
+def read_capture_landmarks(folder: Path, carried: bool = True) -> dict[str, dict[str, Seen]]:
     """View → landmark's name → where it is; nothing where the capture has no such file.
 
     Args:
         folder: the capture's, or a file of landmarks.
+        carried: also those that nobody clicked; without them, what a head can be placed by.
 
     Raises:
         CaptureError: the file cannot be read, or holds something else.
     """
     path = _path(folder)
-    views = _read(path).get("views", {})
+    values = _read(path)
+    views = _views(values, "views", path)
+    if not carried:
+        others = _views(values, "carried", path)
+        views = {
+            view: {name: s for name, s in seen.items() if others.get(view, {}).get(name, (None,))[:2] != s[:2]}
+            for view, seen in views.items()
+        }
+    return views
+
+
+def _views(values: dict, key: str, path: Path) -> dict[str, dict[str, Seen]]:
+    views = values.get(key, {})
     if not isinstance(views, dict) or not all(isinstance(seen, dict) for seen in views.values()):
         raise CaptureError(f"{path.name} has no landmarks by view; set them again, or remove the file.")
     return {
@@ -41,19 +56,27 @@ def read_capture_landmarks(folder: Path) -> dict[str, dict[str, Seen]]:
     }
 
 
-def write_capture_landmarks(folder: Path, views: dict[str, dict[str, Seen]]) -> Path:
+def write_capture_landmarks(
+    folder: Path, views: dict[str, dict[str, Seen]], carried: dict[str, dict[str, Seen]] | None = None
+) -> Path:
     """Write landmarks by view, to a temporary name first, and leave what else the file says. Returns its path.
+
+    Args:
+        carried: those of them that nobody clicked; without, the file's word on that stays.
 
     Raises:
         CaptureError: there is a file that is none of ours, or none can be written.
     """
     path = _path(folder)
     values = {"scheme": "68"} | _read(path)
-    values["views"] = {
-        view: {name: [round(s.x, 3), round(s.y, 3), bool(s.visible)] for name, s in seen.items()}
-        for view, seen in views.items()
-        if seen
-    }
+    for key, of in (("views", views), ("carried", carried)):
+        if of is None:
+            continue
+        values[key] = {
+            view: {name: [round(s.x, 3), round(s.y, 3), bool(s.visible)] for name, s in seen.items()}
+            for view, seen in of.items()
+            if seen
+        }
     temporary = path.with_name(path.name + ".part")
     try:
         temporary.write_text(json.dumps(values, indent=1), encoding="utf-8")

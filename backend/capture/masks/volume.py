@@ -23,17 +23,17 @@ class Volume:
     Args:
         subject: where it is.
         pictures: whose cameras see it.
+        nodes: voxels along each side.
     """
 
-    def __init__(self, subject: Subject, pictures: list[Picture]):
+    def __init__(self, subject: Subject, pictures: list[Picture], nodes: int = NODES):
         reach = [_reach(p.camera, subject.centre) for p in pictures]
         # A picture's corners see farther than its sides; what only they see is nobody's head.
         half = float(np.median([r for r in reach if r > 0]))
-        self.spacing = 2 * half / NODES
-        axis = (np.arange(NODES) + 0.5) * self.spacing - half
+        self._nodes, self.spacing = nodes, 2 * half / nodes
+        axis = (np.arange(nodes) + 0.5) * self.spacing - half
         self.points = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1).reshape(-1, 3) + subject.centre
         self.points = self.points.astype(np.float32)
-        self._centre = int(np.argmin(((self.points - subject.centre) ** 2).sum(axis=1)))
         self._seen = [_Seen(self.points, p) for p in pictures]
 
     def carved(self, masks: list[np.ndarray]) -> np.ndarray:
@@ -84,7 +84,7 @@ class Volume:
 
     def surface(self, where: np.ndarray) -> np.ndarray:
         """(N,) bool: those of some voxels that have a neighbour that is none of them."""
-        cube = np.pad(where.reshape((NODES,) * 3), 1)
+        cube = np.pad(where.reshape((self._nodes,) * 3), 1)
         inner = cube[1:-1, 1:-1, 1:-1].copy()
         for axis in range(3):
             for step in (-1, 1):
@@ -93,7 +93,7 @@ class Volume:
 
     def _largest(self, kept: np.ndarray) -> np.ndarray:
         """Those in the largest connected piece."""
-        pieces, count = label(kept.reshape((NODES,) * 3))
+        pieces, count = label(kept.reshape((self._nodes,) * 3))
         if count < 2:
             return kept
         sizes = np.bincount(pieces.reshape(-1))

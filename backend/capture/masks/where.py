@@ -129,7 +129,7 @@ def find_subject(capture: Capture, pictures: list[Picture], posed: bool, warn) -
 
 def seen_landmarks(capture: Capture, pictures: list[Picture], only: set[str]) -> dict[str, dict[str, np.ndarray]]:
     """View → landmark → (2,) pixels of the picture as it is here, of those that are seen and known."""
-    given = read_capture_landmarks(capture.folder)
+    given = read_capture_landmarks(capture.folder, carried=False)
     result = {}
     for picture in pictures:
         seen = {n: s for n, s in given.get(picture.name, {}).items() if s.visible and n in only}
