@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from backend.errors import RequestError
+from backend.flame.rotation import axis_angle_to_matrix
 from backend.formats.capture import Camera
 from backend.head.neural_surface import losses
-from backend.head.neural_surface.cameras import Cameras, rotation_of
+from backend.head.neural_surface.cameras import Cameras
 from backend.head.neural_surface.config import PUBLISHED, REDUCED
 from backend.head.neural_surface.networks import Networks, SurfaceNetwork
 from backend.head.neural_surface.tracing import trace, within_sphere
@@ -216,7 +217,7 @@ def test_direction_of_least_bending_can_be_learnt():
 
 def a_camera(size=100):
     pose = np.eye(4)
-    pose[:3, :3] = rotation_of(torch.tensor([1.3, 0.2, -0.4], dtype=torch.float64)).numpy()
+    pose[:3, :3] = axis_angle_to_matrix(torch.tensor([1.3, 0.2, -0.4], dtype=torch.float64)).numpy()
     pose[:3, 3] = pose[:3, :3] @ [0.1, 0.05, 3.0]
     return Camera(size, size + 20, 150.0, 160.0, 48.0, 63.0, pose)
 

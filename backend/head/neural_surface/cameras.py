@@ -3,13 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-
-def rotation_of(turn: Tensor) -> Tensor:
-    """(..., 3) axis times angle to (..., 3, 3), differentiable at 0 (Rodrigues)."""
-    x, y, z = turn.unbind(dim=-1)
-    zero = torch.zeros_like(x)
-    cross = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], dim=-1).reshape(*turn.shape[:-1], 3, 3)
-    return torch.linalg.matrix_exp(cross)
+from ...flame.rotation import axis_angle_to_matrix
 
 
 class Cameras(nn.Module):
@@ -30,7 +24,7 @@ class Cameras(nn.Module):
     def world_to_camera(self, view: int) -> Tensor:
         """(4, 4): the camera's start, then turned and shifted in its own axes."""
         moved = torch.eye(4, dtype=self.start.dtype, device=self.start.device).clone()
-        moved[:3, :3] = rotation_of(self.turns[view])
+        moved[:3, :3] = axis_angle_to_matrix(self.turns[view])
         moved[:3, 3] = self.shifts[view]
         return moved @ self.start[view]
 

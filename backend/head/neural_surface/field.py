@@ -82,7 +82,7 @@ class NeuralField:
     def _asked(self, inside: np.ndarray, network) -> np.ndarray:
         device = next(self.networks.parameters()).device
         parts = [
-            network(torch.from_numpy(inside[start : start + AT_ONCE]).to(device, torch.float32)).cpu().numpy()
+            network(torch.from_numpy(inside[start : start + AT_ONCE].astype(np.float32)).to(device)).cpu().numpy()
             for start in range(0, len(inside), AT_ONCE)
         ]
         return np.concatenate(parts) if parts else np.zeros(0, np.float32)

@@ -13,6 +13,7 @@ from torch.nn.utils.parametrize import cached
 from ... import device as devices
 from ...checkpoint import Checkpoints
 from ...contract import ReconstructHead
+from ...errors import FieldError
 from ...fit.place import umeyama
 from ...protocol import Reporter
 from ..priors.gather import Priors
@@ -95,7 +96,7 @@ def reconstruct(
             group["lr"] = group["full"] * config.rate_at(epoch)
         # Drawn anew from the epoch's number, so that a fit that was stopped goes on as it would have.
         random = torch.Generator().manual_seed(1_000_003 * request.seed + epoch)
-        sums: dict[str, float] = {}
+        sums: dict[str, Tensor] = {}
         for view in torch.randperm(len(views), generator=random).tolist():
             found = step_losses(networks, cameras, view, pictures[view], face, config, weights, alpha, random)
             # Equation 21.
@@ -105,12 +106,15 @@ def reconstruct(
             if _finite(networks):
                 optimiser.step()
             for name, value in found.items():
-                sums[name] = sums.get(name, 0.0) + float(value.detach()) / len(views)
+                sums[name] = sums.get(name, 0.0) + value.detach() / len(views)
             reporter.step()
-        history.append(sums)
+        history.append({name: float(value) for name, value in sums.items()})
         part.save(lambda: _state(networks, cameras, optimiser, history))
         if (asked := time.monotonic()) > next_preview:
-            preview(field(), (epoch + 1) / config.epochs)
+            try:
+                preview(field(), (epoch + 1) / config.epochs)
+            except FieldError as error:  # nothing to see yet
+                reporter.log(str(error))
             took = time.monotonic() - asked
             next_preview = asked + max(SECONDS_BETWEEN_PREVIEWS, took / SHARE_OF_PREVIEWS)
             reporter.stage("Fitting the networks", config.epochs * len(views))
@@ -206,7 +210,7 @@ def _cameras(views: list[HeadView], sphere: Sphere) -> tuple[Tensor, Tensor]:
 
 def _finite(networks: Networks) -> bool:
     """Whether a step may be taken: curvature near a crease of the surface can have no finite derivative."""
-    return all(p.grad is None or bool(torch.isfinite(p.grad).all()) for p in networks.parameters())
+    return bool(torch.stack([p.grad.isfinite().all() for p in networks.parameters() if p.grad is not None]).all())
 
 
 def _state(networks: Networks, cameras: Cameras, optimiser, history: list) -> dict:
