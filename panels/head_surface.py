@@ -27,7 +27,6 @@ class _SurfacePanel:
 
 class MAQUETTE_PT_head_surface(_SurfacePanel, bpy.types.Panel):
     bl_label = "Head Surface"
-    bl_options = {"DEFAULT_CLOSED"}
 
     def draw(self, context):
         ours, column = context.scene.maquette, self.columns()
