@@ -27,6 +27,7 @@ class ChildJob:
 
     Attributes:
         warnings: sentences for the artist, so far.
+        stage: that it is in, and ``seconds_left`` of it; None while unknown.
         error: the sentence that it ended with, or None.
         code: of the error.
         result: what it returned, or None.
@@ -38,7 +39,8 @@ class ChildJob:
         self.files.forget_outcome()
         write_json(self.files.request, encode(request))
         self.warnings: list[str] = []
-        self.stage, self.error, self.code, self.result = "", None, "", None
+        self.stage, self.seconds_left = "", None
+        self.error, self.code, self.result = None, "", None
         package = Path(__file__).resolve().parent
         environment = {key: value for key, value in os.environ.items() if key != "PYTHONSAFEPATH"}
         self._process = subprocess.Popen(
@@ -61,7 +63,7 @@ class ChildJob:
             if kind is Event.WARNING:
                 self.warnings.append(told["text"])
             elif kind is Event.PROGRESS:
-                self.stage = told["stage"]
+                self.stage, self.seconds_left = told["stage"], told["seconds_left"]
             elif kind is Event.RESULT:
                 self.result = told["result"]
             elif kind is Event.ERROR:

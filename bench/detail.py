@@ -34,15 +34,17 @@ from .detail_scans import FLAME, PERRY, STYLES, BenchScan, real_scans, synthetic
 from .detail_stages import POINTS as WHOLE_POINTS
 from .detail_stages import compare_stages, whole_scan
 
+PAPER = "Register with the published optimisation as well, 2 x 1,000 steps: it tells by the minute how long it takes."
 HELP = "Scans registered, either stage alone, UV layouts, maps there and back, losses: millimetres and seconds."
-PARTS = ("scans", "stages", "layouts", "losses")
+PARTS = ("scans", "stages", "layouts", "pictures", "losses")
+MINUTE = 60
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Options of ``bench detail``."""
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS), metavar="PART", help=", ".join(PARTS))
     parser.add_argument("--preset", default="standard", help="Default: standard.")
-    parser.add_argument("--paper", action="store_true", help="Register with the published optimisation as well (long).")
+    parser.add_argument("--paper", action="store_true", help=PAPER)
     parser.add_argument("--styles", nargs="+", choices=STYLES, default=list(STYLES), metavar="STYLE")
     parser.add_argument("--spacing", type=float, default=0.0012, help="Metres between a synthetic scan's points.")
     parser.add_argument("--lee-perry-smith", type=Path, default=PERRY, metavar="FILE", help="His scan (.obj).")
@@ -55,7 +57,7 @@ def run(options: argparse.Namespace) -> None:
     results: dict = {"preset": options.preset}
     real = real_scans(options.lee_perry_smith, options.flame)
     synthetic = []
-    if {"scans", "stages"} & set(options.parts):
+    if {"scans", "stages", "pictures"} & set(options.parts):
         synthetic = synthetic_scans(options.out / "scans", tuple(options.styles), options.spacing)
     if not real:
         print("Lee Perry-Smith's scan is not at hand; only synthetic heads are measured.")
@@ -78,6 +80,8 @@ def run(options: argparse.Namespace) -> None:
     if "layouts" in options.parts:
         results["layouts"] = layouts(options)
         write_report(options.out, results)
+    if "pictures" in options.parts:
+        _pictures(options, [*real, *synthetic])
     if "losses" in options.parts:
         results["losses"] = time_losses(dense_head(model_to_fit(BUILT_IN)))
         write_report(options.out, results)
@@ -86,16 +90,18 @@ def run(options: argparse.Namespace) -> None:
 
 def registered(scan: BenchScan, preset: str, out: Path) -> dict:
     """A row: one scan registered in a process of its own, as an artist's is, with its map there and back."""
-    name = scan.label.lower().replace(",", "").replace(" ", "-").replace("'", "")
-    folder = (out / f"{name}-{preset}").absolute()
+    folder = _folder(out, scan, preset)
     request = RegisterScan(
         scan=scan.scan.absolute(), landmarks=scan.landmarks.absolute(), model=scan.model, unit=scan.unit, preset=preset
     )
-    began = time.perf_counter()
+    began = said = time.perf_counter()
     job = ChildJob(request, folder, os.cpu_count() or 1)
     try:
         while job.running:
             time.sleep(0.2)
+            if job.seconds_left is not None and time.perf_counter() - said > MINUTE:
+                said = time.perf_counter()
+                print(f"  {scan.label}, {preset}: {job.stage}, {job.seconds_left / 60:.0f} min left of it", flush=True)
     finally:
         job.stop()
     wall = time.perf_counter() - began
@@ -116,6 +122,22 @@ def registered(scan: BenchScan, preset: str, out: Path) -> dict:
     mean, points = report["scan_to_mesh_mm"]["mean"], report["scan_points"]
     print(f"{scan.label}, {preset}: {mean:.3f} mm, {wall:.0f} s, {points:,} points", flush=True)
     return row
+
+
+def _folder(out: Path, scan: BenchScan, preset: str) -> Path:
+    name = scan.label.lower().replace(",", "").replace(" ", "-").replace("'", "")
+    return (out / f"{name}-{preset}").absolute()
+
+
+def _pictures(options: argparse.Namespace, scans: list[BenchScan]) -> None:
+    """Layouts, their checker over the built-in head's registrations, the first one's face with the second's hair."""
+    places = [_folder(options.out, scan, options.preset) for scan in scans if scan.model == BUILT_IN]
+    found = [place / "registered.npz" for place in places if (place / "registered.npz").is_file()]
+    transfer = [(found[1], found[0])] if len(found) > 1 else []
+    out = options.out / "pictures"
+    detail_layout.run(
+        argparse.Namespace(registered=found, transfer=transfer, model=BUILT_IN, out=out, pictures=out),
+    )
 
 
 def _seen_points(scan: BenchScan, folder: Path, report: dict, mesh: DenseMesh) -> np.ndarray:
