@@ -109,14 +109,14 @@ class ReconstructHead(Request):
     capture: Path = setting("Folder of the capture (transforms.json, images, masks).", positional=True)
     preset: str = setting("How much time to spend; paper wants a CUDA card.", "standard", choices=HEAD_PRESETS)
     networks: str = setting(
-        "Size of the preset paper's networks: as published (days on a processor), or reduced (an hour).", "published",
+        "Size of the preset paper's networks: as published (days on a processor), or reduced, for trials.", "published",
         choices=("published", "reduced"),
     )  # fmt: skip
     views: int = setting("Views to use, spread evenly; 0 takes all.", 0, minimum=0, maximum=1000)
     model: str = head_model()
     proxy: Path | None = setting(
         "Folder that a fit to these photographs left, or a mesh in the capture's world, for the face's shape; without "
-        "one the head model is fitted where the capture has landmarks.", None,
+        "one the head model is fitted where the capture has landmarks, but for a draft.", None,
     )  # fmt: skip
     face_prior: bool = setting("Let the fitted head guide the face.", True)
     semantics: bool = setting("Let the pictures' labels guide (hair, face, eyes, brows, nose, lips).", True)
@@ -173,7 +173,9 @@ class BakeSdf(Request):
     """A saved signed distance field as a mesh: closed, in one piece, with as many triangles as are wanted."""
 
     kind = "bake-sdf"
-    field: Path = setting("Saved field (.npz): values on a grid, metres, below zero inside, or fitted networks.", positional=True)
+    field: Path = setting(
+        "Saved field (.npz): values on a grid, metres, below zero inside, or fitted networks.", positional=True
+    )
     resolution: int = setting("Nodes along the longest side; 0 takes the field's own.", 0, minimum=0, maximum=1024)
     faces: int = setting("Triangles of the mesh; 0 keeps all.", 100_000, minimum=0, maximum=20_000_000)
     uv: bool = setting("Unwrap it; half a minute for 100,000 triangles.", False)
