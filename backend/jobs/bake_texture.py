@@ -9,13 +9,15 @@ from ..capture.images import load_photograph
 from ..capture.selection import spread
 from ..contract import UNITS, BakeTexture
 from ..errors import CaptureError, HeadError
-from ..formats.capture import read_capture
+from ..formats.capture import Capture, read_capture
 from ..formats.head import read_mesh
 from ..formats.job_folder import write_json
 from ..head.priors.views import HeadView
 from ..head.texture.bake import Texture, bake_texture
 from ..protocol import Reporter
 
+SIDE = 1024
+"""Pixels across, of photographs as they are compared with each other."""
 LITTLE = 0.05
 """Share of the surface; if photographs show less, the mesh hardly lies where they look."""
 
@@ -33,8 +35,12 @@ def run(request: BakeTexture, reporter: Reporter) -> dict:
     if mesh.uv is None:
         raise HeadError(f"{request.mesh.name} has no UVs; unwrap it first.")
     reporter.step()
-    views = _photographs(request, reporter)
-    texture = bake_texture(mesh.vertices, mesh.faces, mesh.uv, views, request.size, reporter, request.level)
+    capture, views = _photographs(request, reporter)
+    sharp = {view.name: view for view in capture.views}
+    texture = bake_texture(
+        mesh.vertices, mesh.faces, mesh.uv, views, request.size, reporter, request.level,
+        sharp=lambda view: load_photograph(sharp[view.name])[0],
+    )  # fmt: skip
     write_texture(reporter.folder / "texture.png", texture)
     write_json(reporter.folder / "report.json", texture.report | {"seconds": round(time.monotonic() - began, 2)})
     if texture.report["seen_share"] < LITTLE:
@@ -53,7 +59,8 @@ def write_texture(path, texture: Texture) -> None:
     partial.replace(path)
 
 
-def _photographs(request: BakeTexture, reporter: Reporter) -> list[HeadView]:
+def _photographs(request: BakeTexture, reporter: Reporter) -> tuple[Capture, list[HeadView]]:
+    """The capture in metres, and its photographs, reduced: in full size they are read one at a time."""
     capture = read_capture(request.capture)
     if capture.metres_per_unit is None:
         if not request.metres_per_unit:
@@ -66,10 +73,10 @@ def _photographs(request: BakeTexture, reporter: Reporter) -> list[HeadView]:
     reporter.stage("Reading the photographs", len(chosen))
     views = []
     for view in chosen:
-        image, camera, masks = load_photograph(view, 0, reporter.warning)
+        image, camera, masks = load_photograph(view, SIDE, reporter.warning)
         person = masks.get("person")
         if person is None and "hair" in masks and "bust" in masks:
             person = np.clip(masks["hair"] + masks["bust"], 0, 1)
         views.append(HeadView(view.name, camera, image.astype(np.float32) / 255, person))
         reporter.step()
-    return views
+    return capture, views

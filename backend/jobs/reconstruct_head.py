@@ -15,6 +15,7 @@ import numpy as np
 from skimage import measure
 
 from .. import device as devices
+from ..capture.images import load_photograph
 from ..checkpoint import Checkpoints, fingerprint
 from ..contract import FitPhotos, ReconstructHead
 from ..errors import Cancelled, MaquetteError, RequestError
@@ -104,9 +105,9 @@ def run(request: ReconstructHead, reporter: Reporter) -> dict:
     clock.stage("texture", "Taking the colours from the photographs")
     if request.refine_cameras:
         views = _placed(views, found.cameras)
-    files = _written(mesh, views, request, reporter)
+    files = _written(mesh, views, capture, request, reporter)
     if proxy is not None and request.texture:
-        files |= _fitted_head_texture(proxy, mesh, views, request, reporter)
+        files |= _fitted_head_texture(proxy, mesh, views, capture, request, reporter)
     if request.refine_cameras:
         write_json(reporter.folder / CAMERAS, {view.name: view.camera.camera_to_world.tolist() for view in views})
         files["cameras"] = CAMERAS
@@ -234,10 +235,14 @@ def _placed(views: list[HeadView], cameras: dict[str, np.ndarray]) -> list[HeadV
     return placed
 
 
-def _written(mesh: BakedMesh, views: list[HeadView], request: ReconstructHead, reporter: Reporter) -> dict:
+def _written(
+    mesh: BakedMesh, views: list[HeadView], capture: Capture, request: ReconstructHead, reporter: Reporter
+) -> dict:
     """head.npz, head.ply and the textures, of this mesh and of the fitted head where it has UVs."""
     folder = reporter.folder
-    texture = bake_texture(mesh.vertices, mesh.faces, mesh.uv, views, request.texture, reporter)
+    texture = bake_texture(
+        mesh.vertices, mesh.faces, mesh.uv, views, request.texture, reporter, sharp=_in_full_size(capture)
+    )
     regions = {name: vertices for name, vertices in mesh.regions.items() if name != "background"}
     write_head(folder / "head.npz", Head(mesh.vertices, mesh.faces, mesh.uv, regions, name="head"))
     properties = dict(zip(("nx", "ny", "nz"), mesh.normals.T, strict=True))
@@ -252,16 +257,27 @@ def _written(mesh: BakedMesh, views: list[HeadView], request: ReconstructHead, r
     return files
 
 
-def _fitted_head_texture(proxy: Proxy, mesh: BakedMesh, views: list[HeadView], request, reporter: Reporter) -> dict:
+def _fitted_head_texture(
+    proxy: Proxy, mesh: BakedMesh, views: list[HeadView], capture: Capture, request: ReconstructHead, reporter: Reporter
+) -> dict:
     """proxy_texture.png: the photographs in the fitted head's own UVs, where it has any and no hair hides it."""
     path = request.proxy if request.proxy is not None else reporter.folder / FIT
     uv = model_to_fit(request.model).uv if path.is_dir() else read_mesh(path).uv
     if uv is None or len(uv) != len(proxy.faces):
         return {}
     hidden_by = mesh.vertices.astype(np.float64), mesh.faces
-    texture = bake_texture(proxy.vertices, proxy.faces, uv, views, request.texture, reporter, before=hidden_by)
+    texture = bake_texture(
+        proxy.vertices, proxy.faces, uv, views, request.texture, reporter,
+        before=hidden_by, sharp=_in_full_size(capture),
+    )  # fmt: skip
     _picture(reporter.folder / "proxy_texture.png", texture.picture)
     return {"proxy_texture": "proxy_texture.png"}
+
+
+def _in_full_size(capture: Capture):
+    """What reads a view's photograph as it is: the surface is found from smaller ones."""
+    known = {view.name: view for view in capture.views}
+    return lambda view: load_photograph(known[view.name])[0]
 
 
 def _picture(path: Path, picture: np.ndarray) -> None:

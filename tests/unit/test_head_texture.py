@@ -30,7 +30,12 @@ def camera(azimuth, distance=0.6):
     return Camera(SIZE, SIZE, 2.4 * SIZE, 2.4 * SIZE, SIZE / 2, SIZE / 2, pose)
 
 
-def photograph(mesh, azimuth, light=1.0, background=1.0):
+def striped(points):
+    """(N, 3) sRGB of stripes that pictures of a quarter of the size do not show."""
+    return np.tile(0.5 + 0.2 * np.sin(2 * np.pi * points[:, 2:] / 0.008), 3)
+
+
+def photograph(mesh, azimuth, light=1.0, background=1.0, paint=paint):
     seen = camera(azimuth)
     pixels, depth = seen.project(mesh.vertices)
     raster = rasterise(pixels, depth, mesh.faces, (SIZE, SIZE))
@@ -143,6 +148,27 @@ def test_a_view_without_a_mask_takes_part(ball, tmp_path):
     views = [HeadView(v.name, v.camera, v.image, None) if n % 2 else v for n, v in enumerate(views)]
     texture = bake(ball, views, tmp_path)
     assert np.abs(texture.vertices / 255 - paint(ball.vertices))[shown(ball)].mean() < 0.008
+
+
+def test_the_picture_takes_photographs_in_full_size(ball, ball_uv, tmp_path):
+    """Compared small, painted large: from full size the texture is as sharp, or is averaged where it is coarser."""
+    views = [photograph(ball, azimuth, paint=striped) for azimuth in range(0, 360, 45)]
+    full = {view.name: np.round(255 * view.image).astype(np.uint8) for view in views}
+    random = np.random.default_rng(0)
+    noisy = {n: np.round(random.normal(128, 40, p.shape)).clip(0, 255).astype(np.uint8) for n, p in full.items()}
+    small = [view.reduced(48) for view in views]
+    inner = shown(ball)[ball.faces].all(axis=1)
+    truth = striped(ball.vertices[ball.faces].mean(axis=1))
+
+    def found(size, sharp):
+        texture = bake(ball, small, tmp_path, ball_uv, size, sharp=sharp)
+        middle = np.floor(ball_uv.mean(axis=1) * [size, -size] + [0, size]).astype(int)
+        return texture.picture[middle[:, 1], middle[:, 0]][inner] / 255
+
+    assert np.abs(found(1024, lambda view: full[view.name]) - truth[inner]).mean() < 0.07
+    assert np.abs(found(1024, None) - truth[inner]).mean() > 0.1
+    fine, coarse = (found(size, lambda view: noisy[view.name]).std() for size in (1024, 288))
+    assert coarse < 0.7 * fine, "texels as large as several pixels take one of them each"
 
 
 def test_nothing_to_bake_is_said(ball, tmp_path):

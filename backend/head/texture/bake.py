@@ -1,5 +1,6 @@
 """Photographs baked onto a mesh: the pipeline, and the picture's texels."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,6 +56,7 @@ def bake_texture(
     reporter: Reporter,
     level: bool = True,
     before: tuple[np.ndarray, np.ndarray] | None = None,
+    sharp: Callable[[HeadView], np.ndarray] | None = None,
 ) -> Texture:
     """Colours of a mesh from photographs.
 
@@ -67,6 +69,7 @@ def bake_texture(
         reporter: of a job.
         level: whether exposures and seams are levelled.
         before: vertices and faces of something else that may hide the mesh, such as hair before a fitted head.
+        sharp: gives a view's picture (H, W, 3) uint8 in full size, where the views have it reduced; one at a time.
 
     Raises:
         HeadError: there are no triangles, or no photographs.
@@ -97,7 +100,7 @@ def bake_texture(
     reporter.step()
     fill, sure = _fill(soft + added, shares, weights, diffusion)
     seen = shares.sum(axis=0) > 0
-    paint = _Paint(vertices, faces, normals, sights, shares, added, fill, sure)
+    paint = _Paint(vertices, faces, sights, shares, added, fill, sure, sharp)
     picture = paint.picture(np.asarray(uv, np.float64), size, reporter) if size and uv is not None else None
     report = _told(vertices, faces, views, shares, gains, soft, added, seen)
     return Texture(picture, _bytes(paint.of_vertices()), seen, report)
@@ -147,12 +150,12 @@ class _Paint:
 
     vertices: np.ndarray
     faces: np.ndarray
-    normals: np.ndarray
     sights: list[Sight]
     shares: np.ndarray
     added: np.ndarray
     fill: np.ndarray
     sure: np.ndarray
+    sharp: Callable[[HeadView], np.ndarray] | None
 
     def of_vertices(self) -> np.ndarray:
         """(V, 3) sRGB from 0 to 1."""
@@ -169,15 +172,23 @@ class _Paint:
         raster = rasterise(flat, np.ones(len(flat)), corners, (size, size), perspective=False)
         reporter.step()
         picture = np.zeros((size, size, 3), np.float32)
-        picture[raster.covered] = self.at(raster.face[raster.covered], raster.weights[raster.covered], reporter.step)
+        corners = self.vertices[self.faces]
+        area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1).sum() / 2
+        texel = float(np.sqrt(area / max(raster.covered.sum(), 1)))
+        texels = raster.face[raster.covered], raster.weights[raster.covered]
+        picture[raster.covered] = self.at(*texels, reporter.step, texel)
         if not raster.covered.all() and raster.covered.any():
             nearest = distance_transform_edt(~raster.covered, return_distances=False, return_indices=True)
             picture = picture[tuple(nearest)]
         reporter.step()
         return _bytes(picture)
 
-    def at(self, face: np.ndarray, weights: np.ndarray, tick) -> np.ndarray:
-        """(T, 3) sRGB of points given by faces (T,) and barycentric weights (T, 3)."""
+    def at(self, face: np.ndarray, weights: np.ndarray, tick, texel: float = 0.0) -> np.ndarray:
+        """(T, 3) sRGB of points given by faces (T,) and barycentric weights (T, 3).
+
+        Args:
+            texel: metres between the points of a picture; 0 for vertices.
+        """
         corner = self.faces[face]
         points = np.einsum("tk,tkc->tc", weights, self.vertices[corner])
         total, colour = np.zeros(len(face), np.float32), np.zeros((len(face), 3), np.float32)
@@ -185,6 +196,8 @@ class _Paint:
             mine = np.flatnonzero((share[self.faces] > 0).any(axis=1)[face])
             if len(mine):
                 own = corner[mine]
+                if texel and self.sharp is not None:
+                    sight = sight.sharpened(self.sharp(sight.view), points[mine], texel)
                 part = np.einsum("tk,tk->t", weights[mine], share[own]).astype(np.float32)
                 found = sight.colours(points[mine])
                 found += np.einsum("tk,tkc->tc", weights[mine], added[own])

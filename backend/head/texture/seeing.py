@@ -1,6 +1,6 @@
 """What one photograph says about each point of a mesh: its colour, and how far that is to be trusted."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
@@ -30,12 +30,13 @@ class Sight:
 
     Attributes:
         view: the photograph.
-        picture: (H, W, 3) float32 sRGB from 0 to 1, exposure corrected.
-        soft: the same, blurred within the person.
+        picture: (H, W, 3) sRGB, float32 from 0 to 1 or uint8, of the camera's size or another.
+        soft: (H, W, 3) float32, blurred within the person.
         depth: what the camera sees of the mesh first.
         scale: of ``depth``'s pixels to the picture's.
         trust: (h, w) float32 from 0 to 1 over ``depth``'s pixels: inside the person and away from outlines.
         before: what the camera sees first of something else that may hide the mesh, or None.
+        gain: (3,) that its light is multiplied by, for its exposure.
     """
 
     view: HeadView
@@ -45,10 +46,23 @@ class Sight:
     scale: float
     trust: np.ndarray
     before: Raster | None = None
+    gain: np.ndarray = field(default_factory=lambda: np.ones(3))
 
     def exposed(self, gain: np.ndarray) -> "Sight":
         """The view with its light (3,) multiplied."""
-        return replace(self, picture=_brighter(self.picture, gain), soft=_brighter(self.soft, gain))
+        return replace(self, gain=self.gain * gain)
+
+    def sharpened(self, picture: np.ndarray, points: np.ndarray, texel: float) -> "Sight":
+        """The view with the same picture (H, W, 3) in another size, reduced where texels (metres across) at points
+        (N, 3) are coarser than its pixels: skipping pixels would turn fine hair into noise."""
+        camera = self.view.camera
+        _, depth = camera.project(points[:: max(1, len(points) // 1000)])
+        pixel = np.median(np.maximum(depth, 1e-3)) / camera.fx * camera.width / picture.shape[1]
+        shrink = min(1.0, pixel / max(texel, 1e-9))
+        if shrink < 0.8:
+            size = tuple(max(1, round(side * shrink)) for side in picture.shape[1::-1])
+            picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+        return replace(self, picture=picture)
 
     def weights(self, points: np.ndarray, normals: np.ndarray) -> np.ndarray:
         """(N,) how well the view shows points (N, 3) with unit normals (N, 3); 0 where it does not.
@@ -73,8 +87,12 @@ class Sight:
 
     def colours(self, points: np.ndarray, soft: bool = False) -> np.ndarray:
         """(N, 3) float32 sRGB of points (N, 3), whether they are seen or not."""
-        pixels, _ = self.view.camera.project(points)
-        return read_at(self.soft if soft else self.picture, pixels)
+        camera, picture = self.view.camera, self.soft if soft else self.picture
+        pixels, _ = camera.project(points)
+        found = read_at(picture, pixels * [picture.shape[1] / camera.width, picture.shape[0] / camera.height])
+        if np.abs(self.gain - 1).max() < 1e-3:
+            return found
+        return to_srgb((to_linear(found) * self.gain).clip(0, 1)).astype(np.float32)
 
 
 def see(
@@ -107,14 +125,16 @@ def see(
 
 
 def read_at(picture: np.ndarray, pixels: np.ndarray) -> np.ndarray:
-    """(N, C) float32 of a picture (H, W, C) at pixels (N, 2), bicubic; the first pixel's centre is at 0.5."""
+    """(N, C) float32 from 0 to 1 of a picture (H, W, C), float32 or uint8, at pixels (N, 2), bicubic; the first pixel's
+    centre is at 0.5."""
     wide = 1024  # OpenCV's maps have short sides
     rows = -(-len(pixels) // wide)
     where = np.zeros((rows * wide, 2), np.float32)
     where[: len(pixels)] = np.clip(np.nan_to_num(pixels - 0.5), -1e4, 1e5)
     where = where.reshape(rows, wide, 2)
     found = cv2.remap(picture, where[..., 0], where[..., 1], cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-    return found.reshape(rows * wide, -1)[: len(pixels)].clip(0, 1)
+    found = found.reshape(rows * wide, -1)[: len(pixels)]
+    return found.astype(np.float32) / 255 if picture.dtype == np.uint8 else found.clip(0, 1)
 
 
 def to_linear(srgb: np.ndarray) -> np.ndarray:
@@ -125,10 +145,6 @@ def to_linear(srgb: np.ndarray) -> np.ndarray:
 def to_srgb(linear: np.ndarray) -> np.ndarray:
     """sRGB of linear light, both from 0 to 1."""
     return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * np.maximum(linear, 1e-9) ** (1 / 2.4) - 0.055)
-
-
-def _brighter(picture: np.ndarray, gain: np.ndarray) -> np.ndarray:
-    return to_srgb((to_linear(picture) * gain).clip(0, 1)).astype(np.float32)
 
 
 def _steps(depth: np.ndarray) -> np.ndarray:
