@@ -186,13 +186,14 @@ def match_pairs(database: Path, pairs: list[tuple[int, int]], threads: int, seed
         images = {image.image_id: image for image in opened.read_all_images()}
         cameras = {camera.camera_id: camera for camera in opened.read_all_cameras()}
         points = {i: opened.read_keypoints(i)[:, :2].astype(np.float64) for i in images}
-        descriptors = {i: _unit(opened.read_descriptors(i).data) for i in images}
+        # As they are, a quarter of what they take as floats.
+        descriptors = {i: opened.read_descriptors(i).data for i in images}
         options = pycolmap.TwoViewGeometryOptions()
         options.ransac.random_seed = seed
 
         def work(pair):
             one, other = pair
-            matches = matched(descriptors[one], descriptors[other])
+            matches = matched(_unit(descriptors[one]), _unit(descriptors[other]))
             if len(matches) < options.min_num_inliers:
                 return one, other, matches, None
             first, second = (cameras[images[i].camera_id] for i in pair)
