@@ -9,6 +9,7 @@ from ..errors import ScanError
 from ..fit.scan import ScanSurface
 from ..formats.coefficients import Similarity
 from .dense import DenseHead
+from .registration_folds import without_folds
 from .registration_paper import NORMAL, PARTIAL_NORMAL, PARTIAL_VECTOR, STEPS, VECTOR, PaperStage, paper_stage
 from .registration_partial import proximity, within
 from .registration_partners import TURN, Moving, Target, beyond
@@ -188,12 +189,15 @@ class _Run:
         self.base = self.fitted + displacement
 
     def untangle(self) -> None:
-        """Folds that the displacement made are evened out."""
-        self.reporter.stage("Smoothing out folds")
-        displacement = untangle(
+        """Folds that the displacement made are evened out; what passes through itself then, lips and ears of the model
+        itself among it, is taken apart."""
+        self.reporter.stage("Smoothing out folds", 2)
+        displacement = without_folds(
             self.fitted, self.base - self.fitted, self.dense.faces, self.free.skin, self.free.all, self.reporter
         )
-        self.base = self.fitted + displacement
+        self.reporter.step()
+        self.base = untangle(self.fitted + displacement, self.dense.faces[self.free.head], self.reporter)
+        self.reporter.step()
 
     def schedule(self, preset: str) -> Schedule:
         """The solver's rounds; stiffer where only a part was seen, as the published weights are."""

@@ -7,6 +7,7 @@ from scipy import sparse
 from scipy.sparse.linalg import splu
 from scipy.spatial import cKDTree
 
+from ..fit.model import pieces
 from .charts import FACE, SCALP
 from .dense import DenseHead
 from .smoothing import neighbours
@@ -34,6 +35,7 @@ class Movable:
         free_faces: (G,) bool, triangles that may move in all their corners.
         ears: (G,) bool, triangles of the ears.
         skin: (G,) bool, triangles that a scan can show: all but eyeballs and the linings of mouth and eye sockets.
+        head: (G,) bool, triangles of the head itself: all but eyeballs, which stand in their sockets.
         borders: key of ``WIDTHS`` → vertices that stay, beside some that are free.
     """
 
@@ -42,6 +44,7 @@ class Movable:
     free_faces: np.ndarray
     ears: np.ndarray
     skin: np.ndarray
+    head: np.ndarray
     borders: dict[str, np.ndarray]
 
 
@@ -60,6 +63,7 @@ def movable(dense: DenseHead) -> Movable:
         free[dense.regions.get(name, np.zeros(0, int))] = False
     scalp = np.zeros(dense.vertex_count, bool)
     scalp[dense.regions[SCALP]] = True
+    head = (pieces(dense.model) == 0)[dense.model.faces[:, 0]][dense.subdivision.parents]
     inside = free[dense.faces]
     touching = np.unique(dense.faces[inside.any(axis=1) & ~inside.all(axis=1)])
     border = touching[~free[touching]]
@@ -69,7 +73,7 @@ def movable(dense: DenseHead) -> Movable:
         kinds[kind] = border[np.isin(border, members)]
     kinds["ears"] = np.union1d(kinds["ears"], np.setdiff1d(np.intersect1d(border, dense.faces[ear]), kinds["neck"]))
     kinds["lining"] = np.setdiff1d(border, np.concatenate(list(kinds.values())))
-    return Movable(scalp & free, free, inside.all(axis=1), ear, outer | ear, kinds)
+    return Movable(scalp & free, free, inside.all(axis=1), ear, outer | ear, head, kinds)
 
 
 def covered_ears(dense: DenseHead, vertices: np.ndarray, points: np.ndarray) -> list[str]:
@@ -120,7 +124,9 @@ def without_ears(dense: DenseHead, vertices: np.ndarray, free: Movable, ears: li
     result[mine] = splu(rows[:, mine].tocsc()).solve(-(rows[:, rest] @ vertices[rest]))
     may = free.all | inside
     borders = {kind: np.setdiff1d(border, mine) for kind, border in free.borders.items()}
-    return result, Movable(free.scalp | inside, may, may[dense.faces].all(axis=1), free.ears, free.skin, borders)
+    return result, Movable(
+        free.scalp | inside, may, may[dense.faces].all(axis=1), free.ears, free.skin, free.head, borders
+    )
 
 
 def fading(vertices: np.ndarray, faces: np.ndarray, free: Movable, displacement: np.ndarray) -> np.ndarray:

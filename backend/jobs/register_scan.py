@@ -58,9 +58,9 @@ def run(request: RegisterScan, reporter: Reporter) -> dict:
     reporter.stage("Measuring and baking", 3)
     vertices = fitted + found.displacement
     figures, residual = measure(dense, vertices, found.movable, scanned)
-    # Of the skin: eyeballs touch the lids in many models.
-    skin = dense.faces[found.movable.skin]
-    shares = [round(self_intersecting_share(place, skin), 6) for place in (vertices, fitted)]
+    # Eyeballs aside, which stand in their sockets.
+    head = dense.faces[found.movable.head]
+    shares = [round(self_intersecting_share(place, head), 6) for place in (vertices, fitted)]
     reporter.step()
     # Stored for the rest head, turned back as the surface turns from the fitted one (B.1).
     displacement = dense.to_rest(found.displacement, fitted, rest)

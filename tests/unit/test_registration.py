@@ -27,8 +27,9 @@ from backend.jobs import register_scan
 from backend.protocol import SilentReporter
 
 
-def once(model):
+def once(model, smooth=False):
     """The dense head subdivided once, which is quick."""
+    assert not smooth
     return DenseHead(model, subdivide(model.faces, len(model.template), 1), built_in_layout(model))
 
 
@@ -76,12 +77,18 @@ def test_displacements_come_back_and_what_is_frozen_stays(dense, haired, tmp_pat
     assert after["scan_to_mesh_mm"]["mean"] < 0.1 and after["scan_to_mesh_mm"]["p95"] < 0.3
     assert after["scan_to_mesh_mm"]["regions"]["face"]["mean"] < 0.1
     for name in ("neck", "ears", "eyes", "mouth_pocket"):
-        assert not found.displacement[dense.regions[name]].any() and not found.observed[dense.regions[name]].any()
+        # What stays moves only where ears and lips of the model pass through themselves: on a mesh this coarse, far.
+        size = np.linalg.norm(found.displacement[dense.regions[name]], axis=1)
+        assert size.max() < (0.006 if name == "ears" else 0.003), name
+        assert not found.observed[dense.regions[name]].any()
+    for name in ("boundary", "left_eyeball", "right_eyeball"):
+        assert not found.displacement[dense.regions[name]].any()
     assert found.observed[found.movable.all].mean() > 0.9
     assert np.nanmean(np.abs(residual)) < 0.0003, "metres"
-    skin = dense.faces[found.movable.skin]
-    folded = [self_intersecting_share(v, skin) for v in (rest, rest + found.displacement)]
-    assert folded[1] - folded[0] < 0.001
+    head = dense.faces[found.movable.head]
+    folded = [self_intersecting_share(v, head) for v in (rest, rest + found.displacement)]
+    assert folded[0] > 0.005, "the built-in head's ears and lips pass through themselves at rest"
+    assert folded[1] < 0.001
 
 
 def test_two_stages_are_better_than_either(dense, haired, tmp_path):
@@ -145,7 +152,7 @@ def test_a_job_leaves_its_files(dense, haired, tmp_path, monkeypatch):
     result = register_scan.run(request, SilentReporter(out))
     report = json.loads((out / "report.json").read_text())
     assert report["scan_to_mesh_mm"]["mean"] < 0.3 and result["scan_to_mesh_mm"] == report["scan_to_mesh_mm"]["mean"]
-    assert report["self_intersecting_share"] - report["self_intersecting_share_of_fit"] < 0.001
+    assert report["self_intersecting_share"] < 0.001
     columns = read_ply_vertices(out / result["registered"])
     registered = np.stack([columns[axis] for axis in "xyz"], axis=1)
     mesh = read_dense_mesh(out / result["mesh"])
