@@ -3,6 +3,7 @@
 import bpy
 
 from ..backend.contract import MakeHairstyle, ReconstructHair
+from .capture_checks import MaquetteMasks
 from .capture_state import MaquettePhotos
 from .detail_properties import MaquetteDetail
 from .evaluation import MaquetteEvaluation
@@ -73,6 +74,7 @@ class MaquetteScene(bpy.types.PropertyGroup):
         default="scalp",
     )
     photos: bpy.props.PointerProperty(type=MaquettePhotos)
+    masks: bpy.props.PointerProperty(type=MaquetteMasks)
     hair: bpy.props.PointerProperty(type=MaquetteHair)
     ground_truth: bpy.props.PointerProperty(type=MaquetteGroundTruth)
     evaluation: bpy.props.PointerProperty(type=MaquetteEvaluation)

@@ -8,6 +8,7 @@ import numpy as np
 from ..errors import CaptureError
 from ..formats.capture import Capture
 from ..formats.capture_landmarks import read_capture_landmarks
+from ..formats.mask_strokes import FOLDER
 from .check_findings import GREEN, ORDER, RED, YELLOW, Checked, Finding, named
 from .check_masks import mask_findings
 from .images import load_photograph, read_mask
@@ -42,7 +43,7 @@ def check_capture(capture: Capture, posed: bool, warn, tick=lambda: None) -> Che
     Raises:
         CaptureError: a photograph cannot be read.
     """
-    pictures = load_pictures(capture, capture.folder / "strokes", SIDE, warn=warn, tick=tick)
+    pictures = load_pictures(capture, capture.folder / FOLDER, SIDE, warn=warn, tick=tick)
     masks = [_masks(p, warn) for p in pictures]
     try:
         subject = find_subject(capture, pictures, posed, lambda sentence: None)

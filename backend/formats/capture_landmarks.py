@@ -44,6 +44,7 @@ def read_capture_landmarks(folder: Path, carried: bool = True) -> dict[str, dict
             view: {name: s for name, s in seen.items() if others.get(view, {}).get(name, (None,))[:2] != s[:2]}
             for view, seen in views.items()
         }
+        views = {view: seen for view, seen in views.items() if seen}
     return views
 
 

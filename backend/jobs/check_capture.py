@@ -1,5 +1,9 @@
 """What is good and what is amiss in a capture."""
 
+import contextlib
+import shutil
+from pathlib import Path
+
 import cv2
 import numpy as np
 
@@ -13,12 +17,21 @@ from ..protocol import Reporter
 
 
 def run(request: CheckCapture, reporter: Reporter) -> dict:
-    """Write check.json and check.jpg to the job's folder."""
+    """Write check.json and check.jpg to the job's folder, and to the capture's, where the panel finds them."""
     posed = has_poses(request.capture)
     checked = checked_capture(read_capture(request.capture, poses=posed), posed, reporter)
     report = checked.report()
+    _leave(reporter.folder, request.capture)
     rows = [{"light": f.light, "of": f.subject, "finding": f.sentence} for f in checked.findings]
     return {"light": report["light"], "findings": rows, "check": "check.json", "sheet": "check.jpg"}
+
+
+def _leave(folder: Path, capture: Path) -> None:
+    capture = capture.parent if capture.suffix == ".json" else capture
+    for name in ("check.json", "check.jpg"):
+        # A capture that cannot be written to can be checked all the same.
+        with contextlib.suppress(OSError):
+            shutil.copyfile(folder / name, capture / name)
 
 
 def checked_capture(capture: Capture, posed: bool, reporter: Reporter) -> Checked:

@@ -3,11 +3,11 @@
 from ..capture.carried_landmarks import carry_landmarks
 from ..capture.face_landmarks import detect_landmarks
 from ..capture.masks.pictures import load_pictures
-from ..capture.masks.strokes import FOLDER
 from ..contract import FindLandmarks
 from ..errors import CaptureError
 from ..formats.capture import Capture, has_poses, read_capture
 from ..formats.capture_landmarks import read_capture_landmarks, write_capture_landmarks
+from ..formats.mask_strokes import FOLDER
 from ..protocol import Reporter
 
 SIDE = 512

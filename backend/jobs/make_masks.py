@@ -14,11 +14,11 @@ from ..capture.masks.made import make_masks
 from ..capture.masks.network import Network
 from ..capture.masks.overview import TILE, overview
 from ..capture.masks.store import MaskStore
-from ..capture.masks.strokes import FOLDER
 from ..contract import MakeMasks
 from ..errors import CaptureError
 from ..formats.capture import Capture, View, has_poses, read_capture
 from ..formats.job_folder import write_json
+from ..formats.mask_strokes import FOLDER
 from ..protocol import Reporter
 
 EMPTY = 1e-3
@@ -49,7 +49,9 @@ def run(request: MakeMasks, reporter: Reporter) -> dict:
             "No hair is found in any photograph; if the person has hair, check the table of classes, or paint strokes."
         )
     sheet = overview(rows)
-    cv2.imwrite(str(reporter.folder / "overview.jpg"), np.ascontiguousarray(sheet[..., ::-1]))
+    data = cv2.imencode(".jpg", np.ascontiguousarray(sheet[..., ::-1]))[1].tobytes()
+    for folder in (reporter.folder, store.folder):
+        (folder / "overview.jpg").write_bytes(data)
     report = {"seconds": round(time.monotonic() - began, 2), "source": request.source, "written": store.written,
               "kept": store.kept, "views": shares}  # fmt: skip
     write_json(reporter.folder / "report.json", report)

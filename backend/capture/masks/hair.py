@@ -4,11 +4,11 @@ photographs say of a place on the surface."""
 import cv2
 import numpy as np
 
+from ...formats.mask_strokes import BACKGROUND, BUST, HAIR
 from ...protocol import Reporter
 from .colours import ColourModel, bins_of
 from .cut import cut
 from .pictures import Picture
-from .strokes import BACKGROUND, BUST, HAIR
 from .volume import Volume
 from .where import PlacedHead, Subject
 
@@ -16,6 +16,8 @@ ROUNDS = 3
 _FACE, _EARS, _NECK, _SCALP, _BESIDE, _BELOW = -1.0, -0.4, -0.4, 0.7, 0.7, -0.4
 """Log odds for hair of what lies over a part of the bare head, beside the head, and below it. Small: hair may hang over
 all of them."""
+_TOLD = 12.0
+"""Times that a pixel under a stroke counts when colours are learnt."""
 _FRONT, _FRONT_ODDS = 0.5, -4.0
 """The middle of a face that looks at the camera, with at least this cosine, is skin before anything is learnt."""
 _VOTES = 1.5
@@ -38,7 +40,8 @@ def tell_hair(
     places, first = zip(*(_by_place(p, person, subject) for p, person in zip(pictures, persons, strict=True)))
     sure = [_sure(p, person) for p, person in zip(pictures, persons, strict=True)]
     colours = ColourModel([bins_of(p.lab) for p in pictures], own=0.0)
-    beliefs, masks = first, persons
+    beliefs = [np.where(p.strokes > 0, 8.0 * known, odds) for p, known, odds in zip(pictures, sure, first, strict=True)]
+    masks = persons
     surface = depths = None
     if volume is not None and hull is not None and hull.any():
         surface = volume.surface(hull)
@@ -46,7 +49,10 @@ def tell_hair(
     for _ in range(ROUNDS):
         # Odds of zero teach nothing.
         hair, rest = (
-            [np.clip(np.tanh(side * b), 0, None) * person for b, person in zip(beliefs, persons, strict=True)]
+            [
+                np.clip(np.tanh(side * b), 0, None) * person * np.where(picture.strokes > 0, _TOLD, 1.0)
+                for picture, b, person in zip(pictures, beliefs, persons, strict=True)
+            ]
             for side in (0.5, -0.5)
         )
         by_colour = colours.learn(hair, rest)
@@ -62,7 +68,17 @@ def tell_hair(
             np.where(known == 0, own.clip(-2, 2) + np.where(mask, 1.0, -1.0), 8.0 * known)
             for own, mask, known in zip(odds, masks, sure, strict=True)
         ]
-    return [mask & person for mask, person in zip(masks, persons, strict=True)]
+    return [
+        _rooted(mask & person, seeds > 0, picture)
+        for mask, person, seeds, picture in zip(masks, persons, first, pictures, strict=True)
+    ]
+
+
+def _rooted(hair: np.ndarray, seeds: np.ndarray, picture: Picture) -> np.ndarray:
+    """Hair (H, W) without what hangs together with no place where hair grows and no stroke: eyes, dark clothes."""
+    _, pieces = cv2.connectedComponents(hair.astype(np.uint8), connectivity=4)
+    rooted = np.unique(pieces[hair & (seeds | (picture.strokes == HAIR))])
+    return hair & np.isin(pieces, rooted)
 
 
 def _by_place(picture: Picture, person: np.ndarray, subject: Subject) -> tuple[np.ndarray, np.ndarray]:
@@ -88,7 +104,10 @@ def _by_place(picture: Picture, person: np.ndarray, subject: Subject) -> tuple[n
     rows = np.arange(person.shape[0])[:, None]
     below = ~drawn.covered & (rows > low)
     odds[below] = _BELOW
-    first = np.where((odds == _SCALP) | (odds == _BESIDE), 3.0, 0.0).astype(np.float32)
+    # Beside the neck there may be a collar as well.
+    chin = np.flatnonzero((drawn.covered & of_faces["face"][faces]).any(axis=1)).max(initial=0)
+    above = rows < (chin if chin else low)
+    first = np.where((odds == _SCALP) | ((odds == _BESIDE) & above), 3.0, 0.0).astype(np.float32)
     # The head is a likely one, not this one: borders between its parts are good to a few per cent of its size.
     soft = max(0.02 * float(np.sqrt(drawn.covered.sum())), 0.5)
     front = drawn.covered & head.front_of_face(picture.name, _FRONT)[faces]

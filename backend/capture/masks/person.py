@@ -9,11 +9,11 @@ Vogiatzis, Hernandez and Cipolla, "Automatic 3D Object Segmentation in Multiple 
 import cv2
 import numpy as np
 
+from ...formats.mask_strokes import BACKGROUND, NOTHING
 from ...protocol import Reporter
 from .colours import ColourModel, bins_of
 from .cut import cut
 from .pictures import Picture
-from .strokes import BACKGROUND, NOTHING
 from .volume import FEWEST, Volume
 from .where import Subject
 

@@ -28,7 +28,7 @@ class MaskStore:
     """
 
     def __init__(self, folder: Path, replace: bool = False):
-        self._folder, self._replace = folder / "masks", replace
+        self.folder, self._replace = folder / "masks", replace
         self._made = self._read()
         self.kept: list[str] = []
         """Kind and view of the masks that were left as they are, as hair/front."""
@@ -58,8 +58,9 @@ class MaskStore:
 
     def close(self) -> None:
         """Keep the record of what was made here."""
+        self.folder.mkdir(parents=True, exist_ok=True)
         if self.written:
-            write_json(self._folder / RECORD, self._made)
+            write_json(self.folder / RECORD, self._made)
 
     def tell(self, warn: Callable[[str], None]) -> None:
         """Say what was left as it is."""
@@ -69,11 +70,11 @@ class MaskStore:
             warn(f"{which} painted or made elsewhere and kept ({named}); choose Replace to make them anew.")
 
     def _path(self, kind: str, view: str) -> Path:
-        return self._folder / kind / f"{view}.png"
+        return self.folder / kind / f"{view}.png"
 
     def _read(self) -> dict[str, str]:
         try:
-            values = json.loads((self._folder / RECORD).read_text(encoding="utf-8"))
+            values = json.loads((self.folder / RECORD).read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return {}
         return values if isinstance(values, dict) else {}

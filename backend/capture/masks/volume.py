@@ -48,7 +48,7 @@ class Volume:
             inside = seen.sample(mask)
             against += seen.inside & (inside < 0.5)
             asked += seen.inside
-        few = np.maximum(1 if len(masks) > 5 else 0, np.floor(DISAGREEING * asked))
+        few = np.floor(DISAGREEING * asked)
         kept = (against <= few) & (asked >= min(FEWEST, len(masks)))
         return self._largest(kept)
 
