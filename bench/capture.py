@@ -94,9 +94,15 @@ def _masks(scene: Scene, options: argparse.Namespace) -> dict:
 def _hair(scene: Scene, options: argparse.Namespace) -> dict:
     true = read_npz(scene.truth / "ground_truth" / "strands.npz")
     results = {}
-    for name, capture in (("found", options.out / "photographs" / "capture"), ("true", scene.truth)):
+    # The head that gave the capture its metres; beside it the one that was fitted to the scan itself.
+    ways = (
+        ("found", options.out / "photographs" / "capture", options.out / "place" / "head.npz"),
+        ("true", scene.truth, scene.truth / "ground_truth" / "head.npz"),
+    )
+    for name, capture, head in ways:
         folder = options.out / f"hair-{name}"
-        spent = _spent(*backend("reconstruct-hair", capture, "--preset", options.preset, "--out", folder))
+        words = ("--head", head, "--preset", options.preset, "--out", folder)
+        spent = _spent(*backend("reconstruct-hair", capture, *words))
         strands = read_npz(folder / "strands.npz")
         place = on_truth(read_capture(capture), read_capture(scene.truth))
         laid = Strands(place.apply(strands.points).astype(np.float32), strands.counts)

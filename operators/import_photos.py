@@ -8,11 +8,13 @@ from bpy_extras.io_utils import ImportHelper
 from ..addon import jobs
 from ..addon.capture_points import hide_points, points_shown, show_points
 from ..addon.capture_state import FIRST, SECOND, state_of
+from ..addon.heads import add_head
 from ..addon.settings import property_of
 from ..backend.contract import ImportPhotos, PlaceCapture
 from ..backend.errors import MaquetteError
+from ..backend.formats.head import read_head
 from .capture import MAQUETTE_OT_open_capture, bring_in
-from .hair import capture_folder, without_capture
+from .hair import capture_folder, scene_head, without_capture
 
 PICTURES = ("jpg", "jpeg", "png", "tif", "tiff", "webp", "bmp", "heic", "heif")
 VIDEOS = ("mp4", "mov", "m4v", "avi", "mkv", "webm", "mts", "m2ts", "3gp", "mpg", "mpeg")
@@ -187,7 +189,8 @@ def imported(job, result: dict) -> None:
 
 @jobs.on_result(PlaceCapture.kind)
 def placed(job, result: dict) -> None:
-    """The cameras come again, where they stand now; what a head said of the capture's unit before means nothing."""
+    """The cameras come again, where they stand now, with the head that placed them where none is chosen; what a head
+    said of the capture's unit before means nothing."""
     folder, ours = Path(result["capture"]), bpy.context.scene.maquette
     if ours.scaled_capture and Path(ours.scaled_capture) == folder:
         ours.scaled_capture, ours.metres_per_unit = "", 0.0
@@ -195,6 +198,8 @@ def placed(job, result: dict) -> None:
     bring_in(bpy.context, folder)
     if shown:
         show_points(bpy.context.scene, folder)
+    if "head" in result and scene_head(bpy.context) is None:
+        ours.head = add_head(bpy.context, read_head(job.folder / result["head"]), name="Head", job_id=job.id)
 
 
 classes = (MAQUETTE_OT_import_photos, MAQUETTE_OT_place_capture, MAQUETTE_OT_show_capture_points)

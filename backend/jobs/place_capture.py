@@ -6,12 +6,15 @@ from pathlib import Path
 
 import numpy as np
 
-from ..capture.frame import moved, moved_points, point_of
+from ..capture.frame import apply, moved, moved_points, point_of
 from ..contract import FitPhotos, PlaceCapture
 from ..errors import CaptureError
+from ..fit.model import model_to_fit
 from ..formats.capture import Capture, read_capture, write_capture
 from ..formats.capture_landmarks import read_capture_landmarks
 from ..formats.coefficients import Similarity
+from ..formats.flame_model import y_up
+from ..formats.head import read_mesh, write_head
 from ..protocol import Reporter
 from . import fit_photos
 
@@ -22,7 +25,8 @@ _MISSED = 0.01
 def run(request: PlaceCapture, reporter: Reporter) -> dict:
     """Write the capture's transforms.json again, and its sparse.npz where it has one.
 
-    By a head, the world becomes the head model's own: metres, Z up, looking along -Y. By a distance it keeps its axes.
+    By a head, the world becomes the head model's own: metres, Z up, looking along -Y; that head is left as head.npz in
+    the job's folder. By a distance the world keeps its axes.
     """
     folder = Path(request.capture).expanduser().absolute()
     capture = read_capture(folder)
@@ -72,7 +76,13 @@ def _by_head(request: PlaceCapture, reporter: Reporter) -> tuple[np.ndarray, dic
         raise CaptureError(f"{folder} holds no fit of a head to photographs ({error}); fit one first.") from error
     to_world = np.eye(4)
     to_world[:3, :3], to_world[:3, 3] = found.scale * found.rotation, found.translation
-    return np.linalg.inv(to_world), {"landmark_error_px": report.get("landmark_error_px")}
+    world, told = np.linalg.inv(to_world), {"landmark_error_px": report.get("landmark_error_px")}
+    model = model_to_fit(request.model)
+    if (folder / "head.ply").is_file() and report.get("model_hash") == model.hash:
+        vertices = apply(world, read_mesh(folder / "head.ply").vertices)
+        write_head(reporter.folder / "head.npz", model.head(y_up(vertices)))
+        told["head"] = "head.npz"
+    return world, told
 
 
 def _by_distance(request: PlaceCapture, capture: Capture, reporter: Reporter) -> tuple[np.ndarray, dict]:

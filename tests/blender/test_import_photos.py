@@ -1,6 +1,7 @@
 """Import Photographs: pictures end as cameras and points in the scene, and two clicks give them metres."""
 
 import os
+import types
 from pathlib import Path
 
 import bpy
@@ -87,3 +88,18 @@ def test_broken_points_are_said(maquette_part, tmp_path):
     (tmp_path / "sparse.npz").write_bytes(b"broken")
     with pytest.raises(Exception, match="points cannot be read"):
         points.show_points(bpy.context.scene, tmp_path)
+
+
+def test_the_head_that_placed_a_capture_comes_where_none_is_chosen(maquette_part, tmp_path):
+    bpy.ops.maquette.sample_capture()
+    scene, heads = bpy.context.scene, maquette_part("backend.formats.head")
+    heads.write_head(tmp_path / "head.npz", heads.read_head(heads.BUILT_IN_HEAD))
+    job = types.SimpleNamespace(folder=tmp_path, id="placing")
+    placed, result = maquette_part("operators.import_photos").placed, {"capture": scene.maquette.capture}
+    placed(job, result)
+    assert scene.maquette.head is None
+    placed(job, result | {"head": "head.npz"})
+    first = scene.maquette.head
+    assert first is not None and "scalp" in first.vertex_groups
+    placed(job, result | {"head": "head.npz"})
+    assert scene.maquette.head == first and sum(o.type == "MESH" for o in scene.objects) == 1

@@ -12,9 +12,12 @@ from backend.capture.picture_folder import photograph, photographs_in, read_upri
 from backend.capture.structure_matching import matched
 from backend.contract import ImportPhotos, PlaceCapture
 from backend.errors import Cancelled, CaptureError
+from backend.fit.model import model_to_fit
 from backend.fit.place import umeyama
 from backend.formats.capture import Camera, Capture, View, read_capture, write_capture
 from backend.formats.capture_landmarks import Seen, write_capture_landmarks
+from backend.formats.head import read_head
+from backend.formats.mesh_ply import write_ply
 from backend.jobs import import_photos, place_capture
 from backend.protocol import SilentReporter
 
@@ -310,10 +313,15 @@ def test_a_fitted_head_sets_the_world(unplaced, tmp_path):
     similarity = {"scale": 2.5, "rotation": turn.tolist(), "translation": [0.1, -0.2, 0.3]}
     fit = tmp_path / "fit"
     fit.mkdir()
-    report = {"similarity": similarity, "cameras": "known", "landmark_error_px": 1.0}
+    model = model_to_fit("built-in")
+    report = {"similarity": similarity, "cameras": "known", "landmark_error_px": 1.0, "model_hash": model.hash}
     (fit / "report.json").write_text(json.dumps(report))
+    own = model.head().vertices
+    write_ply(fit / "head.ply", 2.5 * own @ turn.T + similarity["translation"], model.faces)
     before = read_capture(unplaced)
-    place_capture.run(PlaceCapture(capture=unplaced, fit=fit), SilentReporter(tmp_path / "job"))
+    result = place_capture.run(PlaceCapture(capture=unplaced, fit=fit), SilentReporter(tmp_path / "job"))
+    left = read_head(tmp_path / "job" / result["head"])
+    assert np.allclose(left.vertices, own, atol=1e-5) and left.scalp is not None
     after = read_capture(unplaced)
     assert (after.metres_per_unit, after.scale_source) == (1.0, "head fit")
     head = np.array([[0.0, -0.1, 0.05], [0.03, 0.02, -0.1]])  # in the head's own frame, which the world is now
