@@ -45,7 +45,7 @@ class MaquetteHeadSurface(bpy.types.PropertyGroup):
     guide: bpy.props.PointerProperty(
         name="Fitted Head",
         description="Head that lies in the photographs, as Fit Head to Photographs leaves it: it guides the face, and "
-        "gets a texture too. Without one it is fitted by the job where the photographs have landmarks",
+        "gets a texture too. Without one it is fitted by the job where the photographs have landmarks, but for a draft",
         type=bpy.types.Object,
         poll=_is_head,
     )

@@ -21,6 +21,7 @@ from backend.formats.capture import read_capture, write_capture
 from backend.formats.mesh_ply import write_ply
 from backend.protocol import SilentReporter
 
+from . import head_picture
 from .hair_scenes import CHECKOUT
 from .head_faults import FAULTS
 from .head_measure import Truth, measure, on_face, truth_of
@@ -62,6 +63,8 @@ ROWS = (
     *(Row(f"real scan, 12 views, {words}", "scan", fault=fault) for fault, (words, _) in FAULTS.items()),
     Row("real scan, 12 views, cameras unknown", "scan", fault="unposed"),
 )
+SHOWN = {ROWS[2].name: 1, ROWS[4].name: 0}
+"""Rows that heads.jpg shows, and which of their pictures."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -77,19 +80,22 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Render what is not in the cache, reconstruct, measure, and write results.json and results.md."""
     options.out.mkdir(parents=True, exist_ok=True)
-    results = []
+    results, pictures = [], []
     for row in ROWS if not options.rows else tuple(ROWS[k - 1] for k in options.rows):
         print(row.name, flush=True)
         results.append(measured(row, options))
         print(f"  {told(results[-1])}", flush=True)
         write_report(options.out, results)
+        if row.name in SHOWN:
+            pictures.append(head_picture.draw(folder_of(row, options), scene_of(row, options)[0], SHOWN[row.name]))
+            head_picture.write(options.out / "heads.jpg", pictures)
     print(f"Results in {options.out / 'results.md'}")
 
 
 def measured(row: Row, options: argparse.Namespace, extra: tuple[str, ...] = (), name: str = "") -> dict:
     """Reconstruct one row, and measure it."""
     capture, truth = scene_of(row, options)
-    folder = options.out / (name or f"{row.scene}-{row.views}-{row.preset}{'-' + row.fault if row.fault else ''}")
+    folder = options.out / name if name else folder_of(row, options)
     given, words = capture, [*extra]
     if row.fault == "unposed":
         given = _placed_by_head(capture, folder)
@@ -107,6 +113,11 @@ def measured(row: Row, options: argparse.Namespace, extra: tuple[str, ...] = (),
     return result | {"processor_s": round(processor, 1), "wall_s": round(seconds, 1)} | {
         key: report[key] for key in kept if key in report
     }  # fmt: skip
+
+
+def folder_of(row: Row, options: argparse.Namespace) -> Path:
+    """Where a row's reconstruction lies."""
+    return options.out / "-".join(filter(None, (row.scene, str(row.views), row.preset, row.fault)))
 
 
 def scene_of(row: Row, options: argparse.Namespace) -> tuple[Path, Truth]:

@@ -12,6 +12,7 @@ from backend.formats.head import Head, write_head
 from backend.formats.mesh_ply import write_ply
 
 pytest.importorskip("bench", reason="the bench is no part of the extension's zip")
+from bench import head_picture
 from bench.head import ROWS
 from bench.head_ablation import EXPERIMENTS, _same, write
 from bench.head_faults import FAULTS
@@ -153,3 +154,15 @@ def test_every_published_experiment_is_there_once(tmp_path):
     assert "| none | 3.000 | +1.000 |" in text and "2.669" in text and "direction x 10" in text
     assert _same(results["Table I: priors"]["all priors"], ("--prior-order", "P-S-O"))
     assert not _same(results["Table I: priors"]["all priors"], ("--prior-order", "O-S-P"))
+
+
+def test_a_reconstruction_is_drawn_bare_and_painted(ball, capture, tmp_path):
+    uv = np.random.default_rng(0).uniform(0.2, 0.8, (len(ball.faces), 3, 2))
+    write_head(tmp_path / "head.npz", Head(ball.vertices, ball.faces, uv))
+    blue = np.full((8, 8, 3), (255, 0, 0), np.uint8)
+    (tmp_path / "texture.png").write_bytes(cv2.imencode(".png", blue)[1].tobytes())
+    picture = head_picture.draw(tmp_path, capture, 11)
+    tile = head_picture.TILE
+    assert picture.shape == (2 * tile, 4 * tile, 3)
+    above, below = (picture[row * tile + tile // 2, tile + tile // 2].astype(int) for row in (0, 1))
+    assert np.ptp(above) < 20 and below.tolist() == [255, 0, 0]
