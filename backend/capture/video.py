@@ -90,6 +90,12 @@ def chosen(seen: Frames, count: int) -> list[int]:
         # Fewer frames are better than blurred ones.
         if relative[best] >= _SHARP:
             taken.add(best)
+    left = [k for k in np.flatnonzero(relative >= _SHARP).tolist() if k not in taken]
+    while taken and left and len(taken) < count:
+        # What is left goes where the gaps are widest.
+        widest = max(left, key=lambda k: min(abs(way[k] - way[other]) for other in taken))
+        taken.add(widest)
+        left.remove(widest)
     for best in np.argsort(-relative, kind="stable")[: FEWEST * (len(taken) < FEWEST)].tolist():
         taken.add(best)
     return sorted(taken)
