@@ -39,6 +39,7 @@ from ..head.sdf_mesh import BakedMesh, bake, bake_grid
 from ..head.texture.bake import bake_texture
 from ..protocol import Reporter
 from . import fit_photos
+from .check_capture import check_before
 
 PAPER_SIDE = 1024
 """Pixels that photographs are reduced to for the preset "paper"."""
@@ -72,6 +73,7 @@ def run(request: ReconstructHead, reporter: Reporter) -> dict:
     clock.stage("hull", "Carving the head's volume")
     hull = kept("hull", lambda: hull_of(views, preset.hull if preset else HullConfig(), reporter))
     _preview(hull, reporter)
+    check_before(capture, reporter)
 
     clock.stage("priors", "Finding what guides the surface")
     proxy = _proxy(request, capture, reporter) if request.face_prior else None
@@ -164,6 +166,9 @@ def _proxy(request: ReconstructHead, capture: Capture, reporter: Reporter) -> Pr
     """The fitted head that was given, or one fitted now where the capture has landmarks."""
     if request.proxy is not None:
         return read_proxy(request.proxy, request.model)
+    if request.preset == "draft":
+        reporter.log("A draft takes a fitted head only where one is given; the face has no prior.")
+        return None
     if not (capture.folder / LANDMARKS).is_file():
         reporter.log("The capture has no landmarks, so no head is fitted; the face has no prior.")
         return None

@@ -24,6 +24,8 @@ SCALE = {
     "smooth": 0.15,
 }  # fmt: skip
 """What brings the terms to comparable sizes, so that weights of about one mean about the same."""
+DENSE = ("stereo", "eikonal", "smooth")
+"""Terms that every node near the surface has; rays and points have the others."""
 SHARPNESS = 4.0
 """Alpha of equation 19, per spacing."""
 DEEP = 8

@@ -23,7 +23,7 @@ from .losses import LabelField, Patches
 from .pictures import Picture
 from .presets import HullConfig, Preset
 from .refine import Guides, redistanced, refine
-from .sweep import SLACK, _farthest, _partners, sweep
+from .sweep import SLACK, farthest_around, partners_of, sweep
 from .trace import first_surface, slopes_of
 
 HULL_SIDE = 256
@@ -88,22 +88,26 @@ def reconstruct(
         side = level.sweep.side if level.sweep else 256
         pictures = [Picture.of(view, side, closing).moved(pose) for view, pose in zip(views, poses, strict=True)]
         volume = redistanced(volume.resampled(level.nodes))
-        fused, maps = None, []
+        fused, depths = None, []
         if level.sweep is not None:
             clock.stage(f"stereo {number}", f"Comparing the photographs, round {number}", 2 * len(pictures))
             say = bool(priors.semantics) and number >= joins["S"]
-            maps = sweep(volume, pictures, level.sweep, reporter, say)
-            fused = fuse(volume, maps, level.sweep.reach, reporter)
+
+            def swept(volume=volume, pictures=pictures, config=level.sweep, say=say):
+                maps = sweep(volume, pictures, config, reporter, say)
+                return fuse(volume, maps, config.reach, reporter), [found.surface.depth for found in maps]
+
+            fused, depths = kept(f"stereo {number}", swept)
         clock.stage(f"surface {number}", f"Refining the surface, round {number + 1}", level.steps)
         if priors.semantics and number >= joins["S"] and labels is None:
             labels = LabelField.around(volume.grid, LABEL_NODES)
         guides = Guides(
             proxy if number >= joins["P"] else None, labels, bool(priors.orientation) and number >= joins["O"]
         )
-        if refine_cameras and maps:
+        if refine_cameras and depths:
             # Every level that compares views moves the cameras: the coarse ones see far enough to begin with.
             level = replace(level, patches=max(level.patches, CAMERA_PATCHES))
-        patches = _patches(pictures, maps, volume, level, refine_cameras) if level.patches and maps else None
+        patches = _patches(pictures, depths, volume, level, refine_cameras) if level.patches and depths else None
 
         def made(volume=volume, pictures=pictures, fused=fused, guides=guides, level=level, patches=patches):
             found, losses = refine(
@@ -114,7 +118,8 @@ def reconstruct(
         volume, losses, poses = kept(f"level {number}", made)
         history += losses
     volume = volume.resampled(preset.nodes) if preset.nodes != max(volume.grid.shape) else volume
-    pictures = [Picture.of(view, 512, closing).moved(pose) for view, pose in zip(views, poses, strict=True)]
+    side = max((level.sweep.side for level in preset.levels if level.sweep), default=HULL_SIDE)
+    pictures = [Picture.of(view, side, closing).moved(pose) for view, pose in zip(views, poses, strict=True)]
     clock.stage("labels", "Telling hair from face", len(pictures))
     named = voted_labels(volume, pictures, reporter) if priors.semantics else None
     grid = SdfGrid(
@@ -154,11 +159,10 @@ def _proxy_points(views: list[HeadView], priors: Priors, rng: np.random.Generato
     return torch.from_numpy(proxy.samples(shown, PROXY_POINTS, rng)[0].astype(np.float32))
 
 
-def _patches(pictures, maps, volume: Volume, level, refine_cameras: bool) -> Patches:
+def _patches(pictures, depths, volume: Volume, level, refine_cameras: bool) -> Patches:
     partners = [
-        [m for m, _ in _partners(pictures, k, replace(level.sweep, neighbours=3))] for k in range(len(pictures))
+        [m for m, _ in partners_of(pictures, k, replace(level.sweep, neighbours=3))] for k in range(len(pictures))
     ]
-    depths = [found.surface.depth for found in maps]
     twists = torch.zeros(len(pictures), 6, requires_grad=True) if refine_cameras else None
     return Patches(pictures, depths, SLACK * volume.grid.spacing, partners, twists)
 
@@ -182,7 +186,9 @@ def voted_labels(volume: Volume, pictures: list[Picture], reporter: Reporter) ->
         pixels, there = picture.project(points)
         height, width = picture.size
         x, y = pixels.floor().clamp(-1, 1e6).long().unbind(-1)
-        inside = (x >= 0) & (y >= 0) & (x < width) & (y < height) & (there < _farthest(depth, pixels) + 2 * spacing)
+        inside = (
+            (x >= 0) & (y >= 0) & (x < width) & (y < height) & (there < farthest_around(depth, pixels) + 2 * spacing)
+        )
         label = picture.labels[y.clamp(0, height - 1), x.clamp(0, width - 1)].long()
         inside &= (label != NOT_SAID) & (label != 0)
         towards = torch.nn.functional.normalize(picture.centre - points, dim=1)

@@ -20,6 +20,8 @@ from .pictures import Picture
 from .presets import LevelConfig, Weights
 from .trace import differentiable, march
 
+RAYS_COUNT = 12.0
+"""How much more than one of a node's own terms a ray counts that touches it."""
 OUTSIDE_HULL = 0.003
 """Metres that the surface may lie outside the hull: masks and cameras are wrong by pixels."""
 VIEWS_A_STEP = 4
@@ -87,10 +89,11 @@ def refine(
             groups.append({"params": [guides.labels.logits], "lr": 0.05})
         if patches is not None and patches.twists is not None:
             groups.append({"params": [patches.twists], "lr": patches.rate})
-        optimiser = torch.optim.Adam(groups, betas=(0.9, 0.98))
+        rates = [group["lr"] for group in groups]
+        optimiser = torch.optim.Adam(groups, betas=(0.9, 0.9))
         for _ in range(min(STEPS_A_BAND, level.steps - step)):
-            for group in optimiser.param_groups[:1]:
-                group["lr"] = level.rate * (1 - 0.85 * step / level.steps)
+            for group, rate in zip(optimiser.param_groups, rates, strict=True):
+                group["lr"] = rate * (1 - 0.85 * step / level.steps)
             field = band.field(unknown, spacing)
             current = Volume(volume.grid, field.detach() * spacing)
             terms = band.shape_terms(field)
@@ -108,7 +111,13 @@ def refine(
             if guides.labels is not None or guides.lines or patches is not None:
                 k = int(rng.integers(len(pictures)))
                 terms |= _seen_terms(field, current, pictures[k], k, guides, level, patches, rng)
-            total = sum(losses.weight(name, weights) * term for name, term in terms.items())
+            # Rays touch few nodes each, and hard: without this, nodes that a ray has touched would stay where it threw
+            # them, for what Adam remembers of it drowns what the neighbours say.
+            touched = min(1.0, RAYS_COUNT * level.rays / len(band.nodes))
+            total = sum(
+                losses.weight(name, weights) * (1.0 if name in losses.DENSE else touched) * term
+                for name, term in terms.items()
+            )
             optimiser.zero_grad()
             total.backward()
             optimiser.step()

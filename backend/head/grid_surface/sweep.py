@@ -24,7 +24,7 @@ FACING = 0.15
 """Cosine under which a surface is too oblique to compare."""
 WHOLE = 0.65
 """Share of a window that both views must see."""
-NOISE = 1.5e-5
+NOISE = 4e-5
 """Square of the grey values' noise: what changes less agrees with nothing."""
 OTHER_LABEL = 0.3
 """Correlation that a match is marked down by where the two pictures' labels differ."""
@@ -65,14 +65,14 @@ def sweep(
         reporter.step()
     maps = []
     for k, picture in enumerate(pictures):
-        partners = _partners(pictures, k, config)
+        partners = partners_of(pictures, k, config)
         maps.append(_swept(picture, surfaces[k], [(pictures[m], surfaces[m], w) for m, w in partners], config,
                            SLACK * volume.grid.spacing, labels))  # fmt: skip
         reporter.step()
     return [_agreed(maps, k, config) for k in range(len(maps))]
 
 
-def _partners(pictures: list[Picture], k: int, config: SweepConfig) -> list[tuple[int, float]]:
+def partners_of(pictures: list[Picture], k: int, config: SweepConfig) -> list[tuple[int, float]]:
     """The views that a view is best compared with, and how much each counts."""
     found = []
     for m, other in enumerate(pictures):
@@ -105,7 +105,7 @@ def _swept(picture, surface: Seen, partners, config: SweepConfig, slack: float, 
         pixels, there = other.project(points)
         towards = F.normalize(other.centre - points, dim=-1)
         facing = (normal * towards).sum(-1)
-        farthest = _farthest(seen.depth, pixels)
+        farthest = farthest_around(seen.depth, pixels)
         visible = inside & (facing > FACING) & (there < farthest + slack) & _framed(other, pixels)
         if not visible.any():
             continue
@@ -188,7 +188,7 @@ def _peak(scores: torch.Tensor, config: SweepConfig, step: float, first: float) 
     return place, sure
 
 
-def _farthest(depth: torch.Tensor, pixels: torch.Tensor) -> torch.Tensor:
+def farthest_around(depth: torch.Tensor, pixels: torch.Tensor) -> torch.Tensor:
     """The farthest of a depth map's (H, W) four pixels around places (..., 2); 0 where there is no surface."""
     height, width = depth.shape
     x, y = (pixels - 0.5).floor().clamp(-2, 1e6).long().unbind(-1)
