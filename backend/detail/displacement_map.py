@@ -8,7 +8,7 @@ from ..errors import HeadError
 from ..formats.displacement import OBJECT, RANGE, TANGENT, DisplacementMap
 from ..geometry.raster import rasterise
 from .frames import to_object, to_tangent
-from .texels import Places, answering, places, sample, texel_places
+from .texels import Places, agreeing, answering, places, sample, texel_places
 
 _RIM = 1.5
 """Texels outside a chart that a bilinear sample on its border may touch."""
@@ -177,9 +177,8 @@ def repair_seam(values: np.ndarray, covered: np.ndarray, faces: np.ndarray, uv: 
     number = np.where(turned, len(shares) - 1 - np.arange(len(shares))[:, None], np.arange(len(shares))[:, None])
     twin = np.unique(np.sort(at.vertex[edges], axis=1), axis=0, return_inverse=True)[1].ravel()
     owner = np.concatenate([at.vertex[seam], at.vertex.max() + 1 + (twin * len(shares) + number).ravel()])
-    for _ in range(2):
-        result = answering(result, spots, _mean(sample(result, spots), owner, owner.max() + 1)[1])
-    return result.astype(values.dtype)
+    trust = np.where(np.arange(len(spots)) < seam.sum(), _SEAM, 1.0)
+    return agreeing(result, spots, owner, trust).astype(values.dtype)
 
 
 def _continued(values: np.ndarray, known: np.ndarray) -> np.ndarray:

@@ -87,6 +87,29 @@ def answering(
     matrix = bilinear(uv, len(values))
     if weights is not None:
         matrix, wanted = diags(weights) @ matrix, weights[:, None] * wanted
+    return _corrected(values, matrix, wanted, rounds)
+
+
+def agreeing(values: np.ndarray, uv: np.ndarray, owner: np.ndarray, weights: np.ndarray, rounds: int = 3) -> np.ndarray:
+    """The picture nearest to one such that bilinear samples at UVs of one owner are the same, whatever they are.
+
+    Args:
+        values: (N, N, C)
+        uv: (P, 2)
+        owner: (P,) whole numbers.
+        weights: (P,) of the samples.
+        rounds: how often.
+    """
+    matrix = bilinear(uv, len(values))
+    groups = np.unique(owner, return_inverse=True)[1]
+    belongs = coo_matrix((np.ones(len(groups)), (groups, np.arange(len(groups))))).tocsr()
+    mean = diags(1 / np.asarray(belongs.sum(axis=1)).ravel()) @ belongs
+    apart = diags(weights) @ (matrix - belongs.T @ (mean @ matrix))
+    return _corrected(values, apart, np.zeros((len(uv), values.shape[2])), rounds)
+
+
+def _corrected(values: np.ndarray, matrix: csr_matrix, wanted: np.ndarray, rounds: int) -> np.ndarray:
+    """(N, N, C) float64: values with the smallest correction by which matrix (P, N²) gives what is wanted (P, C)."""
     flat = values.reshape(-1, values.shape[2]).astype(np.float64)
     # The same as (A' A + damping)^-1 A' (wanted - A x), over the texels in question: nine numbers a row at most.
     touched = np.flatnonzero(matrix.getnnz(axis=0))
