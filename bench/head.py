@@ -55,8 +55,8 @@ class Row:
 
 
 ROWS = (
-    Row("real scan, 3 views over 180 degrees", "scan", 3, bar=2.5),
-    Row("real scan, 6 views over 180 degrees", "scan", 6, bar=1.4),
+    Row("real scan, 3 of 12 views over 180 degrees", "scan", 3, bar=2.5),
+    Row("real scan, 6 of 12 views over 180 degrees", "scan", 6, bar=1.4),
     Row("real scan, 12 views over 180 degrees", "scan", 12, bar=0.9),
     Row("real scan, 12 views, draft", "scan", 12, "draft"),
     Row("built-in head with hair, 12 views around", "hair", bar=2.5),
