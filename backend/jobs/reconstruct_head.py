@@ -56,7 +56,7 @@ def run(request: ReconstructHead, reporter: Reporter) -> dict:
     """Write head.npz (UVs, regions), head.ply (with colours), texture.png, field.npz, cameras.json and report.json."""
     paper = request.preset == "paper"
     preset = None if paper else _preset(request)
-    device = devices.choose(request.device)
+    device = devices.choose(request.device if paper else "cpu")  # the grid is made for processors
     clock = StageClock(reporter)
     rng = np.random.default_rng(request.seed)
 

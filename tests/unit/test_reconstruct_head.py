@@ -1,6 +1,7 @@
 """The surface of a head on a grid: its parts against closed forms, and the whole job on a synthetic head."""
 
 import json
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -14,11 +15,14 @@ from backend.formats.head import read_head
 from backend.formats.sdf_grid import read_sdf_grid
 from backend.geometry.grid import Grid
 from backend.head.grid_surface import losses
+from backend.head.grid_surface.fusion import HAIR_DEPTH, fuse
 from backend.head.grid_surface.hull import Volume, visual_hull
 from backend.head.grid_surface.pictures import Picture, mask_distance
 from backend.head.grid_surface.presets import HullConfig, Weights
 from backend.head.grid_surface.refine import redistanced
+from backend.head.grid_surface.sweep import DepthMap
 from backend.head.grid_surface.trace import differentiable, first_surface, march, slopes_of, trace
+from backend.head.priors.semantics import HAIR
 from backend.jobs import reconstruct_head
 from backend.protocol import SilentReporter
 from tests.unit.hair_scene import SEMI_AXES, cameras
@@ -125,6 +129,22 @@ def test_the_differentiable_point_moves_along_its_ray_as_the_surface_does():
         normal = torch.nn.functional.normalize(points[k].detach(), dim=0)
         # A surface that comes out by d is met d / cosine earlier.
         assert float(speed) == pytest.approx(1 / float(normal @ ray), rel=0.03)
+
+
+def test_depths_are_fused_to_distances_and_hair_lies_a_little_farther_out(tmp_path):
+    volume, view = sphere(), picture()
+    seen = first_surface(volume, slopes_of(volume), view)
+    labels = torch.full(view.size, HAIR, dtype=torch.uint8)
+    found = DepthMap(replace(view, labels=labels), seen, seen.depth, seen.covered.float())
+    facing = volume.grid.centres()[:, 1] < -0.06  # the camera stands there
+    plain = {}
+    for hair in (False, True):
+        fused = fuse(volume, [found], 0.01, SilentReporter(tmp_path), hair)
+        near = (volume.values.reshape(-1)[fused.nodes].abs() < 0.004) & torch.from_numpy(facing)[fused.nodes]
+        assert near.sum() > 50
+        plain[hair] = (fused.distance - volume.values.reshape(-1)[fused.nodes])[near]
+    assert float(plain[False].abs().mean()) < 0.0006
+    assert float((plain[True] - plain[False]).mean()) == pytest.approx(-HAIR_DEPTH, rel=0.05)
 
 
 def test_a_spoilt_field_becomes_a_distance_again():

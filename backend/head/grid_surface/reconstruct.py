@@ -95,7 +95,7 @@ def reconstruct(
 
             def swept(volume=volume, pictures=pictures, config=level.sweep, say=say):
                 maps = sweep(volume, pictures, config, reporter, say)
-                return fuse(volume, maps, config.reach, reporter), [found.surface.depth for found in maps]
+                return fuse(volume, maps, config.reach, reporter, say), [found.surface.depth for found in maps]
 
             fused, depths = kept(f"stereo {number}", swept)
         clock.stage(f"surface {number}", f"Refining the surface, round {number + 1}", level.steps)
