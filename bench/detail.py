@@ -16,9 +16,7 @@ from backend.child_job import ChildJob
 from backend.contract import BUILT_IN, REGISTRATION_PRESETS, RegisterScan
 from backend.detail.dense import dense_head
 from backend.detail.given import given_displacement
-from backend.detail.intersections import self_intersecting_share
 from backend.detail.registration import REACH
-from backend.detail.registration_regions import movable
 from backend.errors import MaquetteError
 from backend.fit.model import model_to_fit
 from backend.fit.scan import ScanSurface, read_scan
@@ -110,14 +108,13 @@ def registered(scan: BenchScan, preset: str, out: Path) -> dict:
     report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
     mesh = read_dense_mesh(folder / "mesh.npz")
     dense = dense_head(model_to_fit(scan.model))
-    free = movable(dense).free_faces
     row = {"scan": scan.label, "synthetic": scan.synthetic, "preset": preset, "wall_seconds": round(wall, 1)}
     kept = (
         "seconds", "stage_seconds", "scan_to_mesh_mm", "mesh_to_scan_mm", "clipped_vertices", "vertices", "scan_points",
+        "self_intersecting_share",
     )  # fmt: skip
     row |= {key: report.get(key) for key in kept}
     row["whole_scan_mm"] = whole_scan(dense, mesh.vertices, _seen_points(scan, folder, report, mesh))
-    row["self_intersecting_share"] = self_intersecting_share(mesh.vertices, mesh.faces, free)
     row["round_trip"] = detail_layout.round_trip(dense, given_displacement(folder / "registered.npz", dense))
     mean, points = report["scan_to_mesh_mm"]["mean"], report["scan_points"]
     print(f"{scan.label}, {preset}: {mean:.3f} mm, {wall:.0f} s, {points:,} points", flush=True)
