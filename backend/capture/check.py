@@ -227,11 +227,27 @@ def _camera_findings(capture: Capture, pictures: list[Picture], posed: bool) -> 
                 (),
             )
         )
+    found += _far_off(report)
     found += _landmark_residuals(capture, pictures)
     if not found:
         said = f", {error:.2f} pixels off" if isinstance(error, (int, float)) else ""
         found = [Finding("cameras", GREEN, f"All {len(pictures)} cameras are known{said}.")]
     return found
+
+
+def _far_off(report: dict) -> list[Finding]:
+    """Pictures whose cameras fit the points that the others agree on far worse than those do."""
+    errors = report.get("error_per_picture")
+    errors = errors if isinstance(errors, dict) else {}
+    errors = {name: e for name, e in errors.items() if isinstance(e, (int, float))}
+    if len(errors) < FEWEST:
+        return []
+    limit = max(RESIDUAL, 3 * float(np.median(list(errors.values()))))
+    off = tuple(name for name, error in errors.items() if error > limit)
+    if not off:
+        return []
+    what = "The cameras of" if len(off) > 1 else "The camera of"
+    return [Finding("cameras", YELLOW, f"{what} {named(off)} fit the others badly; leave them out.", off)]
 
 
 def _landmark_residuals(capture: Capture, pictures: list[Picture]) -> list[Finding]:

@@ -11,6 +11,7 @@ from ..capture.check import check_capture
 from ..capture.check_findings import GREEN, Checked
 from ..capture.check_sheet import check_sheet
 from ..contract import CheckCapture
+from ..errors import CaptureError
 from ..formats.capture import Capture, has_poses, read_capture
 from ..formats.job_folder import write_json
 from ..protocol import Reporter
@@ -46,6 +47,11 @@ def checked_capture(capture: Capture, posed: bool, reporter: Reporter) -> Checke
 
 def check_before(capture: Capture, reporter: Reporter) -> None:
     """Check a capture before something is reconstructed from it: what is amiss is a warning, and nothing is stopped."""
-    for finding in checked_capture(capture, True, reporter).findings:
+    try:
+        checked = checked_capture(capture, True, reporter)
+    except CaptureError as error:
+        reporter.log(f"The capture cannot be checked: {error}")
+        return
+    for finding in checked.findings:
         if finding.light != GREEN:
             reporter.warning(finding.sentence)

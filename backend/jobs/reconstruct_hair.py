@@ -32,6 +32,7 @@ from ..hair.views import HairView
 from ..head.align import align_head
 from ..head.scale import SCALE_FILE, SCALE_SOURCE, fit_scale
 from ..protocol import Reporter
+from .check_capture import check_before
 
 STAGES = ("hull", "shell", "growth", "connection", "all")
 """What ``request.stages`` runs, each with all before it; every one of them ends with strands, so that it can be scored.
@@ -69,6 +70,7 @@ def run(request: ReconstructHair, reporter: Reporter) -> dict:
         tick=lambda done, total: reporter.step(),
     )
     views = [HairView.from_loaded(view) for view in loaded]
+    check_before(capture, reporter)
     kept = Checkpoints(reporter, _fingerprint(request, capture, preset, device), rng, clock)
 
     clock.stage("head", "Laying the head")
