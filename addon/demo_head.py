@@ -15,7 +15,8 @@ from .ground_truth.render import Subject, render_ground_truth
 
 ASIDE = -0.6
 """Metres from the first head to where its reconstructed surface stands."""
-TEXTURE, TRIANGLES = 1024, 60_000
+TEXTURE, TRIANGLES = 1024, 0.45
+"""Texels across, and triangles for each pixel of a picture: more would say no more than the pictures do."""
 
 
 class HeadDemo:
@@ -42,7 +43,7 @@ class HeadDemo:
         ours = bpy.context.scene.maquette
         ours.capture, ours.head_surface.guide = str(capture), guide
         ours.head_surface.preset = "draft"
-        ours.head_surface.texture, ours.head_surface.faces = TEXTURE, TRIANGLES
+        ours.head_surface.texture, ours.head_surface.faces = TEXTURE, int(TRIANGLES * self.settings.size**2)
         skin = list(guide.data.materials)
         indices = [polygon.material_index for polygon in guide.data.polygons]
         bpy.ops.maquette.reconstruct_head()

@@ -57,6 +57,6 @@ def test_from_the_button_to_the_textured_head(recording, tmp_path):
     window.do(work + RESULT.format(skin=str(skin)))
     assert window.ask("bpy.context.active_object.name") == "sample_capture Surface"
     assert not window.ask("'Head Preview' in bpy.data.objects")
-    window.do("frame_selected()\nview_3d()[0].spaces.active.shading.type = 'MATERIAL'")
+    window.do("frame_selected()\nview_3d()[1].shading.color_type = 'TEXTURE'")
     window.find("maquette.reconstruct_head")
     window.picture("head_surface")
