@@ -16,7 +16,7 @@ TURN = 0.006
 """Metres that opposite normals are apart, halved, where nothing else is said."""
 CLAIMED = 0.008
 """Metres from what is frozen within which a point of the scan may belong to it."""
-AROUND_EAR = 0.004
+AROUND_EAR = 0.009
 """Metres around a scan's ear that are left to smoothness: the model's ear is a little elsewhere."""
 CANDIDATES = 3
 """Triangles tried for each point."""
