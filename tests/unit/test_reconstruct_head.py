@@ -19,6 +19,7 @@ from backend.head.grid_surface.fusion import HAIR_DEPTH, fuse
 from backend.head.grid_surface.hull import Volume, visual_hull
 from backend.head.grid_surface.pictures import Picture, mask_distance
 from backend.head.grid_surface.presets import HullConfig, Weights
+from backend.head.grid_surface.reconstruct import before_the_face
 from backend.head.grid_surface.refine import redistanced
 from backend.head.grid_surface.sweep import DepthMap
 from backend.head.grid_surface.trace import differentiable, first_surface, march, slopes_of, trace
@@ -145,6 +146,16 @@ def test_depths_are_fused_to_distances_and_hair_lies_a_little_farther_out(tmp_pa
         plain[hair] = (fused.distance - volume.values.reshape(-1)[fused.nodes])[near]
     assert float(plain[False].abs().mean()) < 0.0006
     assert float((plain[True] - plain[False]).mean()) == pytest.approx(-HAIR_DEPTH, rel=0.05)
+
+
+def test_what_lies_well_before_the_fitted_face_is_cleared():
+    large = sphere(radius=0.1)
+    unit = torch.nn.functional.normalize(torch.randn(20000, 3, generator=torch.Generator().manual_seed(0)), dim=1)
+    front = unit[unit[:, 1] < 0].double().numpy()
+    cleared = before_the_face(large, 0.07 * front, front).values
+    at = lambda *place: float(Volume(large.grid, cleared).at(torch.tensor(place)))  # noqa: E731
+    assert at(0.0, -0.09, 0.0) > 0 > at(0.0, -0.075, 0.0)
+    assert at(0.0, 0.09, 0.0) == pytest.approx(-0.01, abs=1e-3)
 
 
 def test_a_spoilt_field_becomes_a_distance_again():

@@ -18,7 +18,7 @@ from ..priors.gather import Priors
 from ..priors.semantics import CLASSES, NOT_SAID
 from ..priors.views import HeadView
 from .fusion import fuse
-from .hull import Volume, visual_hull
+from .hull import Volume, largest_piece, visual_hull
 from .losses import LabelField, Patches
 from .pictures import Picture
 from .presets import HullConfig, Preset
@@ -28,6 +28,8 @@ from .trace import first_surface, slopes_of
 
 HULL_SIDE = 256
 """Pixels of the masks that the hull is carved from."""
+FACE_ROOM, FACE_REACH = 0.01, 0.06
+"""Metres before the fitted face's skin that the surface may lie, and how far the hull is cleared."""
 HEAD_DEEP = 0.21
 """Metres: the least extent of a head with some hair."""
 PROXY_POINTS = 60_000
@@ -81,9 +83,11 @@ def reconstruct(
     rng = np.random.default_rng(seed)
     joins = _joins(order, len(preset.levels))
     closing = preset.hull.closing
-    proxy = _proxy_points(views, priors, rng)
+    proxy, normals = _proxy_points(views, priors, rng)
+    cleared = hull if proxy is None else before_the_face(hull, proxy, normals)
+    drawn_to = None if proxy is None else torch.from_numpy(proxy.astype(np.float32))
     poses = [torch.from_numpy(view.world_to_camera.astype(np.float32)) for view in views]
-    volume, labels, history = hull, None, []
+    volume, labels, history = cleared if joins["P"] == 0 else hull, None, []
     for number, level in enumerate(preset.levels):
         side = level.sweep.side if level.sweep else 256
         pictures = [Picture.of(view, side, closing).moved(pose) for view, pose in zip(views, poses, strict=True)]
@@ -102,16 +106,18 @@ def reconstruct(
         if priors.semantics and number >= joins["S"] and labels is None:
             labels = LabelField.around(volume.grid, LABEL_NODES)
         guides = Guides(
-            proxy if number >= joins["P"] else None, labels, bool(priors.orientation) and number >= joins["O"]
+            drawn_to if number >= joins["P"] else None, labels, bool(priors.orientation) and number >= joins["O"]
         )
         if refine_cameras and depths:
             # Every level that compares views moves the cameras: the coarse ones see far enough to begin with.
             level = replace(level, patches=max(level.patches, CAMERA_PATCHES))
         patches = _patches(pictures, depths, volume, level, refine_cameras) if level.patches and depths else None
 
-        def made(volume=volume, pictures=pictures, fused=fused, guides=guides, level=level, patches=patches):
+        room = cleared if number >= joins["P"] else hull
+
+        def made(volume=volume, room=room, pictures=pictures, fused=fused, guides=guides, level=level, patches=patches):
             found, losses = refine(
-                volume, hull, pictures, fused, guides, level, preset.weights, rng, reporter, patches, preview
+                volume, room, pictures, fused, guides, level, preset.weights, rng, reporter, patches, preview
             )
             return found, losses, [patches.pose(k).detach() if patches else p.pose for k, p in enumerate(pictures)]
 
@@ -148,15 +154,35 @@ def _joins(order: str, levels: int) -> dict[str, int]:
     return {prior: min(place, levels - 1) for place, prior in enumerate(order.split("-"))}
 
 
-def _proxy_points(views: list[HeadView], priors: Priors, rng: np.random.Generator) -> torch.Tensor | None:
+def before_the_face(hull: Volume, points: np.ndarray, normals: np.ndarray) -> Volume:
+    """A hull without what it has well before the fitted face, where the photographs show bare skin: few views leave
+    room there that is nobody's, and stereo finds chance matches in it.
+
+    Args:
+        points, normals: (P, 3) of the seen skin of the fitted head.
+    """
+    values = hull.values.reshape(-1).numpy().copy()
+    inside = np.flatnonzero(values < hull.grid.spacing)
+    nodes = hull.grid.centres(inside).astype(np.float64)
+    distance, nearest = cKDTree(points).query(nodes, distance_upper_bound=FACE_REACH)
+    near = np.flatnonzero(np.isfinite(distance))
+    offset = nodes[near] - points[nearest[near]]
+    ahead = np.einsum("nc,nc->n", offset, normals[nearest[near]]) > 0.8 * distance[near]
+    near = near[ahead]
+    values[inside[near]] = np.maximum(values[inside[near]], distance[near] - FACE_ROOM)
+    return Volume(hull.grid, torch.from_numpy(largest_piece(values.reshape(hull.grid.shape), hull.grid.spacing)))
+
+
+def _proxy_points(views: list[HeadView], priors: Priors, rng: np.random.Generator):
+    """Points (P, 3) of the fitted head's skin that the photographs show bare, and its normals there; or None, None."""
     if priors.proxy is None:
-        return None
+        return None, None
     # All skin that is seen, ears and a bare scalp too: the paper's model is a face only.
     proxy = replace(priors.proxy, regions=priors.proxy.regions | {"face": np.arange(len(priors.proxy.vertices))})
     shown = proxy.seen_face(views)
     if not shown.any():
-        return None
-    return torch.from_numpy(proxy.samples(shown, PROXY_POINTS, rng)[0].astype(np.float32))
+        return None, None
+    return proxy.samples(shown, PROXY_POINTS, rng)
 
 
 def _patches(pictures, depths, volume: Volume, level, refine_cameras: bool) -> Patches:
