@@ -13,7 +13,7 @@ from .registration_folds import without_folds
 from .registration_paper import NORMAL, PARTIAL_NORMAL, PARTIAL_VECTOR, STEPS, VECTOR, PaperStage, paper_stage
 from .registration_partial import proximity, within
 from .registration_partners import TURN, Moving, Target, beyond
-from .registration_regions import Movable, covered_ears, fading, movable, without_ears
+from .registration_regions import Movable, covered_ears, ended, movable, without_ears
 from .registration_solver import Round, Schedule, normal_stage, vector_stage
 from .registration_untangle import untangle
 
@@ -183,10 +183,8 @@ class _Run:
         )  # fmt: skip
 
     def end_gently(self) -> None:
-        """Displacements fade out before what stays."""
-        displacement = self.base - self.fitted
-        displacement *= fading(self.fitted, self.dense.faces, self.free, displacement)[:, None]
-        self.base = self.fitted + displacement
+        """Displacements end without a step before what stays."""
+        self.base = self.fitted + ended(self.fitted, self.dense.faces, self.free, self.base - self.fitted)
 
     def untangle(self) -> None:
         """Folds that the displacement made are evened out; what passes through itself then, lips and ears of the model

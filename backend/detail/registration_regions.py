@@ -14,9 +14,9 @@ from .smoothing import neighbours
 
 FROZEN = ("neck", "left_ear", "right_ear", "mouth_pocket", "eyes", "left_eyeball", "right_eyeball")
 """Parts whose exact shape an animation needs, or that no scanner sees (HeadCraft, A.1)."""
-WIDTHS = {"lining": 0.004, "ears": 0.008, "neck": 0.016, "part": 0.012}
-"""Metres over which displacements fade out before what is frozen. Between the lips and under the lids a short slope
-does not show; at the neck it must be gentle."""
+WIDTHS = {"lining": 0.004, "ears": 0.016, "neck": 0.016, "part": 0.012}
+"""Metres over which displacements end before what is frozen. Between the lips and under the lids a short slope does not
+show; at the neck it must be gentle. Around ears the scan has the foot of its own ear, which lies elsewhere."""
 EARS = ("left_ear", "right_ear")
 SHOWN, LEAST_SHOWN = 0.006, 0.4
 """Metres from the scan within which a part of an ear is seen, and the share of an ear that is, at least, unless hair
@@ -129,8 +129,11 @@ def without_ears(dense: DenseHead, vertices: np.ndarray, free: Movable, ears: li
     )
 
 
-def fading(vertices: np.ndarray, faces: np.ndarray, free: Movable, displacement: np.ndarray) -> np.ndarray:
-    """(W,) by what displacements are multiplied so that they end without a step: 0 at what stays, 1 further in.
+def ended(vertices: np.ndarray, faces: np.ndarray, free: Movable, displacement: np.ndarray) -> np.ndarray:
+    """(W, 3) metres: displacements that end without a step before what stays.
+
+    They fade; around ears, where the scan shows the foot of another ear than the model's, they are spanned smoothly
+    between the ear and what lies further out.
 
     Distances come from a screened Poisson equation, whose solution falls off as exp(-distance / length) (Varadhan's
     formula, as in Crane, Weischedel, Wardetzky, "Geodesics in heat", 2013): it is smooth where a graph's is ragged.
@@ -143,20 +146,37 @@ def fading(vertices: np.ndarray, faces: np.ndarray, free: Movable, displacement:
     """
     stiffness, area = _cotangents(vertices, faces)
     steep = 1 + (np.linalg.norm(displacement, axis=1) / OVERHANG) ** 2
-    result = free.all.astype(float)
+    result, share = displacement, free.all.astype(float)
     mine = np.flatnonzero(free.all)
     for kind, border in free.borders.items():
         if not len(border):
             continue
-        length = WIDTHS[kind] / 2
+        length = WIDTHS[kind] / (4 if kind == "ears" else 2)
         system = (sparse.diags(area) + length**2 * stiffness).tocsc()
         right = -np.asarray(system[mine][:, border].sum(axis=1)).ravel()
-        inner = system[mine][:, mine].tocsc()
-        factor = splu(inner, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
-        distance = -length * np.log(np.clip(factor.solve(right), 1e-12, 1))
+        distance = -length * np.log(np.clip(_factor(system[mine][:, mine]).solve(right), 1e-12, 1))
         t = np.clip(distance * steep[mine] / WIDTHS[kind], 0, 1)
-        result[mine] *= t**3 * (t * (6 * t - 15) + 10)
+        if kind == "ears":
+            result = _spanned(displacement * free.all[:, None], mine[t < 1], stiffness, area)
+        else:
+            share[mine] *= t**3 * (t * (6 * t - 15) + 10)
+    return result * share[:, None]
+
+
+def _spanned(values: np.ndarray, inside: np.ndarray, stiffness: sparse.csr_matrix, area: np.ndarray) -> np.ndarray:
+    """Values (W, 3), those of the vertices ``inside`` (R,) biharmonic: they meet the others with their slope."""
+    bending = (stiffness @ sparse.diags(1 / area) @ stiffness).tocsr()[inside]
+    others = np.setdiff1d(np.arange(len(values)), inside)
+    result = values.copy()
+    if len(inside):
+        result[inside] = _factor(bending[:, inside]).solve(-(bending[:, others] @ values[others]))
     return result
+
+
+def _factor(system: sparse.spmatrix):
+    """A symmetric, positive definite matrix, ready to solve with."""
+    options = {"SymmetricMode": True}
+    return splu(system.tocsc(), permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options=options)
 
 
 def _cotangents(vertices: np.ndarray, faces: np.ndarray) -> tuple[sparse.csr_matrix, np.ndarray]:

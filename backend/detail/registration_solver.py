@@ -203,7 +203,7 @@ def normal_stage(
     for _ in range(schedule.smoothing):
         direction = direction + mean @ direction
         direction /= np.maximum(np.linalg.norm(direction, axis=1, keepdims=True), 1e-12)
-    # The field bends freely at the border: how it ends there is another matter (``registration_regions.fading``).
+    # The field bends freely at the border: how it ends there is another matter (``registration_regions.ended``).
     inner = dense_faces[free[dense_faces].all(axis=1)]
     laplacian = (_mean(inner, count) - sparse.eye(count)).tocsr()[columns][:, columns]
     # Smooth over as many millimetres wherever the mesh is finer than usual: lips and lids would fold first.
