@@ -17,7 +17,7 @@ from .presets import HullConfig
 
 ROUGH = 48
 """Nodes across the box that is asked first."""
-SEEN_BY = 0.5
+SEEN_BY = 0.33
 """Share of the views that must see a place for it to be the person."""
 
 
