@@ -88,18 +88,15 @@ def views_with_strokes(folder: Path) -> list[str]:
     return sorted(path.stem for path in (folder / FOLDER).glob("*.png"))
 
 
-def set_brush(context: bpy.types.Context, kind: str) -> bool:
-    """Give the brush that paints images the colour of a kind; False where there is none."""
-    paint = context.tool_settings.image_paint
-    if paint is None or paint.brush is None:
-        return False
-    colour = tuple(channel / 255 for channel in COLOURS[KINDS[kind]])
-    paint.brush.color = colour
-    paint.brush.blend = "MIX"
-    # Blender 5 keeps them with each mode.
+def set_brush(context: bpy.types.Context, kind: str) -> None:
+    """Give the brushes that paint images the colour of a kind."""
+    paint, colour = context.tool_settings.image_paint, tuple(channel / 255 for channel in COLOURS[KINDS[kind]])
+    # Blender 5 keeps what brushes share with each mode. Before the first stroke there may be no brush yet.
     unified = getattr(paint, "unified_paint_settings", None) or context.tool_settings.unified_paint_settings
+    unified.use_unified_color = True
     unified.color = colour
-    return True
+    if paint.brush is not None:
+        paint.brush.color = colour
 
 
 def _photograph(view: View) -> np.ndarray:

@@ -113,9 +113,7 @@ class MAQUETTE_OT_stroke_colour(bpy.types.Operator):
         return properties.bl_rna.properties["kind"].enum_items[properties.kind].description
 
     def execute(self, context):
-        if not strokes.set_brush(context, self.kind):
-            self.report({"WARNING"}, "There is no brush yet; choose one in the image editor's paint mode.")
-            return {"CANCELLED"}
+        strokes.set_brush(context, self.kind)
         return {"FINISHED"}
 
 
