@@ -109,7 +109,7 @@ class ReconstructHead(Request):
     capture: Path = setting("Folder of the capture (transforms.json, images, masks).", positional=True)
     preset: str = setting("How much time to spend; paper wants a CUDA card.", "standard", choices=HEAD_PRESETS)
     networks: str = setting(
-        "Size of the preset paper's networks: as published (days on a processor), or reduced, for trials.", "published",
+        "Size of the preset paper's networks: as published (weeks on a processor), or small, for trials.", "published",
         choices=("published", "reduced"),
     )  # fmt: skip
     views: int = setting("Views to use, spread evenly; 0 takes all.", 0, minimum=0, maximum=1000)

@@ -66,7 +66,7 @@ def reconstruct(
     config = config or config_of(request)
     if device.type == "cpu" and config.width >= PUBLISHED.width:
         reporter.warning(
-            "The published networks take days on a processor; stop and choose the preset standard, or a computer with "
+            "The published networks take weeks on a processor; stop and choose the preset standard, or a computer with "
             "a CUDA card."
         )
     torch.manual_seed(request.seed)
