@@ -14,7 +14,7 @@ _RIM = 1.5
 """Texels outside a chart that a bilinear sample on its border may touch."""
 _STEPS = 4
 """Parts of a seam's edge between which both its sides are made to agree."""
-_SEAM = 5.0
+_SEAM = 10.0
 """Times as much as other samples count those of a seam's vertices, where texels are too few for all."""
 _FINE = 2
 """Points of the seam a texel when the nearest is sought."""

@@ -142,8 +142,9 @@ class _Run:
 
     def flatten_covered_ears(self) -> None:
         """Ears under hair span flat between their borders, and go with the scalp."""
-        covered = covered_ears(self.dense, self.base, self.scanned.points)
-        self.base, self.free = without_ears(self.dense, self.base, self.free, [] if self.partial else covered)
+        points = self.scanned.points
+        covered = [] if self.partial else covered_ears(self.dense, self.base, points)
+        self.base, self.free = without_ears(self.dense, self.base, self.free, covered, points)
 
     def vector(self, preset: str, *_) -> None:
         """Stage 1 of the solver."""

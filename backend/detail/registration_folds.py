@@ -33,15 +33,17 @@ def without_folds(
         free: (W,) bool vertices whose displacement may change.
         reporter: told of rounds.
     """
-    looked = np.flatnonzero(skin)
-    before = np.zeros(len(faces), bool)
-    before[looked] = self_intersecting(fitted, faces[looked])
+    looked, before = np.flatnonzero(skin), None
     near, _ = neighbours(faces, len(fitted))
     mean = sparse.diags(1 / np.maximum(np.asarray(near.sum(axis=1)).ravel(), 1)) @ near
     result = displacement.copy()
     for number in range(ROUNDS):
         moved = fitted + result
         faults = looked[self_intersecting(moved, faces[looked])]
+        if before is None:
+            before = np.zeros(len(faces), bool)
+            asked = _around(fitted, faces, skin, faults) if len(faults) else faults
+            before[asked] = self_intersecting(fitted, faces[asked])
         faults = faults[~before[faults]]
         if not len(faults):
             break

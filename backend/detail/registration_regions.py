@@ -21,6 +21,8 @@ EARS = ("left_ear", "right_ear")
 SHOWN, LEAST_SHOWN = 0.006, 0.4
 """Metres from the scan within which a part of an ear is seen, and the share of an ear that is, at least, unless hair
 covers it."""
+BESIDE = 0.03
+"""Metres around a covered ear within which hair hangs over cheek and neck."""
 OVERHANG = 0.012
 """Metres of displacement from which the slope may be steeper: hair ends in a step."""
 
@@ -101,8 +103,19 @@ def covered_ears(dense: DenseHead, vertices: np.ndarray, points: np.ndarray) -> 
     return found
 
 
-def without_ears(dense: DenseHead, vertices: np.ndarray, free: Movable, ears: list[str]) -> tuple[np.ndarray, Movable]:
+def without_ears(
+    dense: DenseHead, vertices: np.ndarray, free: Movable, ears: list[str], points: np.ndarray
+) -> tuple[np.ndarray, Movable]:
     """The head with ears flattened into the scalp around them, as hair that hangs over them needs it.
+
+    What lies around such an ear and is hidden as well, of cheek and neck, goes along with the scalp.
+
+    Args:
+        dense: the head.
+        vertices: (W, 3) metres, as fitted.
+        free: what may move otherwise.
+        ears: names of those that are covered.
+        points: (N, 3) metres, of the scan.
 
     Returns:
         (W, 3) metres, the ears spanned harmonically between their borders; and what may move, the ears among the scalp.
@@ -115,6 +128,8 @@ def without_ears(dense: DenseHead, vertices: np.ndarray, free: Movable, ears: li
     for name in ears:
         if name in dense.layout.names:
             inside[dense.faces[dense.chart == dense.layout.names.index(name)].ravel()] = True
+    hidden = cKDTree(points).query(vertices)[0] > SHOWN
+    hidden &= cKDTree(vertices[inside]).query(vertices)[0] < BESIDE
     inside &= ~free.all
     near, _ = neighbours(dense.faces, dense.vertex_count)
     laplacian = sparse.diags(np.asarray(near.sum(axis=1)).ravel()) - near
@@ -122,11 +137,15 @@ def without_ears(dense: DenseHead, vertices: np.ndarray, free: Movable, ears: li
     rows = laplacian.tocsr()[mine]
     result = vertices.copy()
     result[mine] = splu(rows[:, mine].tocsc()).solve(-(rows[:, rest] @ vertices[rest]))
-    may = free.all | inside
-    borders = {kind: np.setdiff1d(border, mine) for kind, border in free.borders.items()}
-    return result, Movable(
-        free.scalp | inside, may, may[dense.faces].all(axis=1), free.ears, free.skin, free.head, borders
-    )
+    neck = np.zeros(dense.vertex_count, bool)
+    neck[dense.regions.get("neck", np.zeros(0, int))] = True
+    may = free.all | inside | (hidden & neck)
+    corners = may[dense.faces]
+    ends = np.unique(dense.faces[corners.any(axis=1) & ~corners.all(axis=1)])
+    borders = {kind: border[~may[border]] for kind, border in free.borders.items()}
+    borders["neck"] = np.union1d(borders["neck"], ends[neck[ends] & ~may[ends]])
+    scalp = free.scalp | inside | (hidden & may)
+    return result, Movable(scalp, may, may[dense.faces].all(axis=1), free.ears, free.skin, free.head, borders)
 
 
 def ended(vertices: np.ndarray, faces: np.ndarray, free: Movable, displacement: np.ndarray) -> np.ndarray:

@@ -22,6 +22,8 @@ ROUNDS = 24
 """At most; each looks only at what is near the last one's faults."""
 PATIENT = 8
 """Rounds from which more around a fault is faired."""
+ENOUGH = 2e-4
+"""Share of the triangles that may be left after the patient rounds: each costs seconds where hair is crumpled."""
 REACH = 0.006
 """Metres around a fault in which another may come of mending it."""
 OPPOSITE = 0.0025
@@ -62,7 +64,8 @@ def untangle(vertices: np.ndarray, faces: np.ndarray, reporter) -> np.ndarray:
         faults = looked[self_intersecting(result, faces[looked])]
         if fewest is None or len(faults) < fewest:
             best, fewest = result.copy(), len(faults)
-        if not len(faults) or number == ROUNDS:
+        enough = number >= PATIENT and len(faults) < ENOUGH * len(faces)
+        if not len(faults) or enough or number == ROUNDS:
             break
         middles = result[faces].mean(axis=1)
         around = _within(middles, middles[faults], REACH)
