@@ -8,13 +8,16 @@ The priors of prior-guided-head join one level after the other, in the order tha
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+import cv2
 import numpy as np
 import torch
 from scipy.spatial import cKDTree
 
 from ...formats.sdf_grid import SdfGrid
+from ...geometry.raster import rasterise
 from ...protocol import Reporter
 from ..priors.gather import Priors
+from ..priors.proxy import Proxy
 from ..priors.semantics import CLASSES, NOT_SAID
 from ..priors.views import HeadView
 from .fusion import fuse
@@ -28,8 +31,12 @@ from .trace import first_surface, slopes_of
 
 HULL_SIDE = 256
 """Pixels of the masks that the hull is carved from."""
-FACE_ROOM, FACE_REACH = 0.01, 0.06
-"""Metres before the fitted face's skin that the surface may lie, and how far the hull is cleared."""
+FACE_ROOM, FACE_REACH = 0.01, 0.02
+"""Metres before the fitted face's skin that the surface may lie, and the most that the cleared hull's values become."""
+FACE_FACING = 0.3
+"""Cosine to the line of sight from which on the fitted face tells how far a photograph looks."""
+FACE_NODES = 128
+"""Along the longest side of the hull that is cleared before the face."""
 HEAD_DEEP = 0.21
 """Metres: the least extent of a head with some hair."""
 PROXY_POINTS = 60_000
@@ -83,9 +90,7 @@ def reconstruct(
     rng = np.random.default_rng(seed)
     joins = _joins(order, len(preset.levels))
     closing = preset.hull.closing
-    proxy, normals = _proxy_points(views, priors, rng)
-    cleared = hull if proxy is None else before_the_face(hull, proxy, normals)
-    drawn_to = None if proxy is None else torch.from_numpy(proxy.astype(np.float32))
+    cleared, drawn_to = _with_proxy(hull, views, priors, rng)
     poses = [torch.from_numpy(view.world_to_camera.astype(np.float32)) for view in views]
     volume, labels, history = cleared if joins["P"] == 0 else hull, None, []
     for number, level in enumerate(preset.levels):
@@ -154,35 +159,52 @@ def _joins(order: str, levels: int) -> dict[str, int]:
     return {prior: min(place, levels - 1) for place, prior in enumerate(order.split("-"))}
 
 
-def before_the_face(hull: Volume, points: np.ndarray, normals: np.ndarray) -> Volume:
-    """A hull without what it has well before the fitted face, where the photographs show bare skin: few views leave
-    room there that is nobody's, and stereo finds chance matches in it.
+def before_the_face(hull: Volume, views: list[HeadView], proxy: Proxy, shown: np.ndarray) -> Volume:
+    """A hull without what a photograph looks through at the fitted face's bare skin: few views leave room there that
+    is nobody's, and stereo finds chance matches in it. What a photograph shows as hair stays.
 
     Args:
-        points, normals: (P, 3) of the seen skin of the fitted head.
+        shown: (F,) bool, the proxy's triangles that the photographs show bare.
     """
+    hull = hull.resampled(max(FACE_NODES, *hull.grid.shape))
     values = hull.values.reshape(-1).numpy().copy()
     inside = np.flatnonzero(values < hull.grid.spacing)
     nodes = hull.grid.centres(inside).astype(np.float64)
-    distance, nearest = cKDTree(points).query(nodes, distance_upper_bound=FACE_REACH)
-    near = np.flatnonzero(np.isfinite(distance))
-    offset = nodes[near] - points[nearest[near]]
-    ahead = np.einsum("nc,nc->n", offset, normals[nearest[near]]) > 0.8 * distance[near]
-    near = near[ahead]
-    values[inside[near]] = np.maximum(values[inside[near]], distance[near] - FACE_ROOM)
+    ahead = np.full(len(nodes), -np.inf)
+    corners = proxy.vertices[proxy.faces]
+    normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-20)
+    for view in (view.reduced(HULL_SIDE) for view in views):
+        camera = view.camera
+        drawn = rasterise(*camera.project(proxy.vertices), proxy.faces, (camera.width, camera.height))
+        sight = camera.centre - corners.mean(axis=1)
+        facing = np.einsum("fc,fc->f", normal, sight) / np.linalg.norm(sight, axis=1)
+        known = drawn.covered & shown[drawn.face] & (facing[drawn.face] > FACE_FACING)
+        if view.person is not None:
+            known &= view.person > 0.5
+        if view.hair is not None:
+            known &= cv2.dilate(view.hair, np.ones((3, 3))) < 0.5
+        pixels, depth = camera.project(nodes)
+        column, row = np.floor(np.nan_to_num(pixels)).astype(int).T
+        framed = (column >= 0) & (row >= 0) & (column < camera.width) & (row < camera.height) & (depth > 0)
+        column, row = column.clip(0, camera.width - 1), row.clip(0, camera.height - 1)
+        gap = facing[drawn.face[row, column]] * (np.nan_to_num(drawn.depth[row, column], posinf=0.0) - depth)
+        ahead = np.where(framed & known[row, column], np.maximum(ahead, gap), ahead)
+    values[inside] = np.maximum(values[inside], np.minimum(ahead - FACE_ROOM, FACE_REACH))
     return Volume(hull.grid, torch.from_numpy(largest_piece(values.reshape(hull.grid.shape), hull.grid.spacing)))
 
 
-def _proxy_points(views: list[HeadView], priors: Priors, rng: np.random.Generator):
-    """Points (P, 3) of the fitted head's skin that the photographs show bare, and its normals there; or None, None."""
+def _with_proxy(hull: Volume, views: list[HeadView], priors: Priors, rng: np.random.Generator):
+    """The hull cleared before the fitted head's bare skin, and points (P, 3) float32 on that skin, or None."""
     if priors.proxy is None:
-        return None, None
+        return hull, None
     # All skin that is seen, ears and a bare scalp too: the paper's model is a face only.
     proxy = replace(priors.proxy, regions=priors.proxy.regions | {"face": np.arange(len(priors.proxy.vertices))})
     shown = proxy.seen_face(views)
     if not shown.any():
-        return None, None
-    return proxy.samples(shown, PROXY_POINTS, rng)
+        return hull, None
+    points, _ = proxy.samples(shown, PROXY_POINTS, rng)
+    return before_the_face(hull, views, proxy, shown), torch.from_numpy(points.astype(np.float32))
 
 
 def _patches(pictures, depths, volume: Volume, level, refine_cameras: bool) -> Patches:
