@@ -23,10 +23,12 @@ from backend.head.grid_surface.reconstruct import before_the_face
 from backend.head.grid_surface.refine import redistanced
 from backend.head.grid_surface.sweep import DepthMap
 from backend.head.grid_surface.trace import differentiable, first_surface, march, slopes_of, trace
+from backend.head.priors.proxy import Proxy
 from backend.head.priors.semantics import HAIR
+from backend.head.priors.views import HeadView
 from backend.jobs import reconstruct_head
 from backend.protocol import SilentReporter
-from tests.unit.hair_scene import SEMI_AXES, cameras
+from tests.unit.hair_scene import SEMI_AXES, cameras, ellipsoid
 
 SIZE = 128
 
@@ -148,14 +150,33 @@ def test_depths_are_fused_to_distances_and_hair_lies_a_little_farther_out(tmp_pa
     assert float((plain[True] - plain[False]).mean()) == pytest.approx(-HAIR_DEPTH, rel=0.05)
 
 
-def test_what_lies_well_before_the_fitted_face_is_cleared():
-    large = sphere(radius=0.1)
-    unit = torch.nn.functional.normalize(torch.randn(20000, 3, generator=torch.Generator().manual_seed(0)), dim=1)
-    front = unit[unit[:, 1] < 0].double().numpy()
-    cleared = before_the_face(large, 0.07 * front, front).values
-    at = lambda *place: float(Volume(large.grid, cleared).at(torch.tensor(place)))  # noqa: E731
-    assert at(0.0, -0.09, 0.0) > 0 > at(0.0, -0.075, 0.0)
-    assert at(0.0, 0.09, 0.0) == pytest.approx(-0.01, abs=1e-3)
+def test_room_before_bare_skin_is_cleared_and_room_that_the_picture_shows_as_hair_stays():
+    hull, size = sphere(radius=0.1), 96
+    vertices, faces = ellipsoid()
+    proxy = Proxy(0.07 * vertices / SEMI_AXES, faces, {})
+    pose = np.eye(4)
+    pose[:3, :3], pose[1, 3] = np.array([[1, 0, 0], [0, 0, -1], [0, 1, 0]]), -0.6  # from the front
+    camera = Camera(size, size, 2.2 * size, 2.2 * size, size / 2, size / 2, pose)
+    hair = np.zeros((size, size), np.float32)
+    hair[:, : size // 2] = 1
+    everybody = np.ones_like(hair)
+    view = HeadView("v", camera, np.zeros((size, size, 3), np.float32), everybody, hair)
+    cleared = before_the_face(hull, [view], proxy, np.ones(len(faces), bool))
+
+    def at(*towards, radius):
+        place = radius * torch.nn.functional.normalize(torch.tensor(towards), dim=0)
+        return float(cleared.at(place))
+
+    bare, under_hair, behind = (0.3, -1.0, 0.1), (-0.3, -1.0, 0.1), (0.3, 1.0, 0.1)
+    # A centimetre of room before the skin, which lies at 7.
+    assert at(*bare, radius=0.076) < 0 < at(*bare, radius=0.084)
+    assert at(*bare, radius=0.09) == pytest.approx(0.01, abs=0.0015)
+    for kept in (under_hair, behind):
+        assert at(*kept, radius=0.09) == pytest.approx(-0.01, abs=1e-3)
+    # What the hull had, and no more.
+    assert float(cleared.at(torch.tensor([0.0, 0.0, 0.0]))) < -0.05
+    nobody = before_the_face(hull, [view], proxy, np.zeros(len(faces), bool))
+    assert (nobody.values < 0).float().mean() == pytest.approx(float((hull.values < 0).float().mean()), rel=0.05)
 
 
 def test_a_spoilt_field_becomes_a_distance_again():
