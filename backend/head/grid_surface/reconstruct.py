@@ -124,9 +124,12 @@ def reconstruct(
             found, losses = refine(
                 volume, room, pictures, fused, guides, level, preset.weights, rng, reporter, patches, preview
             )
-            return found, losses, [patches.pose(k).detach() if patches else p.pose for k, p in enumerate(pictures)]
+            moved = [patches.pose(k).detach() if patches else p.pose for k, p in enumerate(pictures)]
+            return found, losses, moved, guides.labels.logits.detach() if guides.labels else None
 
-        volume, losses, poses = kept(f"level {number}", made)
+        volume, losses, poses, learnt = kept(f"level {number}", made)
+        if labels is not None:
+            labels = replace(labels, logits=learnt.requires_grad_())
         history += losses
     volume = volume.resampled(preset.nodes) if preset.nodes != max(volume.grid.shape) else volume
     side = max((level.sweep.side for level in preset.levels if level.sweep), default=HULL_SIDE)
