@@ -33,8 +33,8 @@ HULL_SIDE = 256
 """Pixels of the masks that the hull is carved from."""
 FACE_ROOM, FACE_REACH = 0.01, 0.02
 """Metres before the fitted face's skin that the surface may lie, and the most that the cleared hull's values become."""
-FACE_FACING = 0.3
-"""Cosine to the line of sight from which on the fitted face tells how far a photograph looks."""
+FACE_ASIDE = 0.005
+"""Metres that the fitted face's outline may be off to the side."""
 FACE_NODES = 128
 """Along the longest side of the hull that is cleared before the face."""
 HEAD_DEEP = 0.21
@@ -174,25 +174,25 @@ def before_the_face(hull: Volume, views: list[HeadView], proxy: Proxy, shown: np
     inside = np.flatnonzero(values < hull.grid.spacing)
     nodes = hull.grid.centres(inside).astype(np.float64)
     ahead = np.full(len(nodes), -np.inf)
-    corners = proxy.vertices[proxy.faces]
-    normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-20)
     for view in (view.reduced(HULL_SIDE) for view in views):
         camera = view.camera
         drawn = rasterise(*camera.project(proxy.vertices), proxy.faces, (camera.width, camera.height))
-        sight = camera.centre - corners.mean(axis=1)
-        facing = np.einsum("fc,fc->f", normal, sight) / np.linalg.norm(sight, axis=1)
-        known = drawn.covered & shown[drawn.face] & (facing[drawn.face] > FACE_FACING)
+        skin = drawn.covered & shown[drawn.face]
         if view.person is not None:
-            known &= view.person > 0.5
+            skin &= view.person > 0.5
         if view.hair is not None:
-            known &= cv2.dilate(view.hair, np.ones((3, 3))) < 0.5
+            skin &= cv2.dilate(view.hair, np.ones((3, 3))) < 0.5
+        if not skin.any():
+            continue
+        # The nearest skin around: beside the fitted cheek's outline, the view need not look past the true one.
+        reach = round(FACE_ASIDE * camera.fx / float(np.median(drawn.depth[skin])))
+        first = cv2.erode(drawn.depth, np.ones((2 * reach + 1, 2 * reach + 1)), borderType=cv2.BORDER_REPLICATE)
         pixels, depth = camera.project(nodes)
         column, row = np.floor(np.nan_to_num(pixels)).astype(int).T
         framed = (column >= 0) & (row >= 0) & (column < camera.width) & (row < camera.height) & (depth > 0)
         column, row = column.clip(0, camera.width - 1), row.clip(0, camera.height - 1)
-        gap = facing[drawn.face[row, column]] * (np.nan_to_num(drawn.depth[row, column], posinf=0.0) - depth)
-        ahead = np.where(framed & known[row, column], np.maximum(ahead, gap), ahead)
+        gap = np.nan_to_num(first[row, column], posinf=0.0) - depth
+        ahead = np.where(framed & skin[row, column], np.maximum(ahead, gap), ahead)
     values[inside] = np.maximum(values[inside], np.minimum(ahead - FACE_ROOM, FACE_REACH))
     return Volume(hull.grid, torch.from_numpy(largest_piece(values.reshape(hull.grid.shape), hull.grid.spacing)))
 
