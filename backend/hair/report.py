@@ -38,6 +38,10 @@ class StageClock:
         """Seconds of the running stage, and its most memory in MB."""
         return time.monotonic() - self._began, max(self._earlier_mb, self.memory.mb())
 
+    def so_far_in_all(self) -> float:
+        """Seconds of all stages until now, an earlier run's too."""
+        return sum(self.seconds.values()) + self.so_far()[0]
+
     def credit(self, seconds: float, peak_mb: float) -> None:
         """Count what an earlier run spent to the running stage."""
         self._began -= seconds
