@@ -112,6 +112,10 @@ class ReconstructHead(Request):
         "Size of the preset paper's networks: as published (weeks on a processor), or small, for trials.", "published",
         choices=("published", "reduced"),
     )  # fmt: skip
+    rounds: int = setting(
+        "Rounds over the photographs in the preset paper; 0 takes the published 3,000, or 150 for small networks.",
+        0, minimum=0, maximum=1_000_000,
+    )  # fmt: skip
     views: int = setting("Views to use, spread evenly; 0 takes all.", 0, minimum=0, maximum=1000)
     model: str = head_model()
     proxy: Path | None = setting(
@@ -127,10 +131,13 @@ class ReconstructHead(Request):
         choices=("P-S-O", "P-O-S", "S-P-O", "S-O-P", "O-P-S", "O-S-P", "all"),
     )  # fmt: skip
     weights: str = setting(
-        'Factors on the losses\' weights, such as "rgb=0.5 mask=2": rgb, mask, eikonal, proxy, semantics, direction.',
-        "",
+        'Factors on the losses\' weights, such as "rgb=0.5 mask=2": rgb, mask, eikonal, proxy, semantics, direction, '
+        "and smooth but for the preset paper.", "",
+    )  # fmt: skip
+    refine_cameras: bool = setting(
+        "Let the cameras move by what the pictures say; the preset paper does so by itself, as published.", False
     )
-    refine_cameras: bool = setting("Let the cameras move by what the pictures say.", False)
+    fixed_cameras: bool = setting("Keep the cameras where they are in the preset paper, too.", False)
     resolution: int = setting(
         "Nodes along the longest side of the field; 0 lets the preset choose.", 0, minimum=0, maximum=1024
     )
@@ -146,6 +153,11 @@ class ReconstructHead(Request):
     )
     seed: int = setting("Seed of every random choice.", 0, minimum=0, maximum=2**31 - 1)
     device: str = setting("Where to compute.", "auto", choices=DEVICES)
+
+    @property
+    def cameras_move(self) -> bool:
+        """Whether they do, by preset and settings."""
+        return (self.refine_cameras or self.preset == "paper") and not self.fixed_cameras
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from .. import device as devices
 from ..capture.images import load_photograph
 from ..checkpoint import Checkpoints, fingerprint
 from ..contract import FitPhotos, ReconstructHead
-from ..errors import Cancelled, MaquetteError, RequestError
+from ..errors import Cancelled, MaquetteError
 from ..fit.model import model_to_fit
 from ..formats.capture import Capture, read_capture
 from ..formats.capture_landmarks import FILE as LANDMARKS
@@ -30,6 +30,7 @@ from ..hair.report import StageClock
 from ..head.grid_surface.hull import Volume
 from ..head.grid_surface.presets import PRESETS, HullConfig, Preset, Weights
 from ..head.grid_surface.reconstruct import assumed_scale, hull_of, reconstruct
+from ..head.loss_factors import loss_factors
 from ..head.neural_surface import reconstruct as neural_surface
 from ..head.neural_surface.field import write_neural_field
 from ..head.priors.gather import gather
@@ -97,7 +98,7 @@ def run(request: ReconstructHead, reporter: Reporter) -> dict:
     else:
         found = reconstruct(
             hull, views, priors, preset, clock, reporter, kept, order=request.prior_order,
-            refine_cameras=request.refine_cameras, seed=request.seed, preview=lambda volume: _preview(volume, reporter),
+            refine_cameras=request.cameras_move, seed=request.seed, preview=lambda volume: _preview(volume, reporter),
         )  # fmt: skip
         write_sdf_grid(reporter.folder / "field.npz", found.grid)
         clock.stage("mesh", "Making the mesh")
@@ -105,12 +106,12 @@ def run(request: ReconstructHead, reporter: Reporter) -> dict:
     _shown(mesh.vertices, mesh.faces, reporter)
 
     clock.stage("texture", "Taking the colours from the photographs")
-    if request.refine_cameras:
+    if request.cameras_move:
         views = _placed(views, found.cameras)
     files = _written(mesh, views, capture, request, reporter)
     if proxy is not None and request.texture:
         files |= _fitted_head_texture(proxy, mesh, views, capture, request, reporter)
-    if request.refine_cameras:
+    if request.cameras_move:
         write_json(reporter.folder / CAMERAS, {view.name: view.camera.camera_to_world.tolist() for view in views})
         files["cameras"] = CAMERAS
     clock.close()
@@ -122,7 +123,7 @@ def run(request: ReconstructHead, reporter: Reporter) -> dict:
         "scale_source": source,
         "priors": priors.told(),
         "prior_order": request.prior_order,
-        "refined_cameras": request.refine_cameras,
+        "refined_cameras": request.cameras_move,
         "mesh": mesh.report,
         **clock.report(),
     }
@@ -143,19 +144,8 @@ def run(request: ReconstructHead, reporter: Reporter) -> dict:
 
 def _preset(request: ReconstructHead) -> Preset:
     """The preset with the request's resolution and factors on weights. Raises RequestError."""
-    preset, factors = PRESETS[request.preset], {}
-    known = [field.name for field in dataclasses.fields(Weights)]
-    for word in request.weights.replace(",", " ").split():
-        name, _, number = word.partition("=")
-        try:
-            factors[name] = float(number)
-        except ValueError:
-            factors[name] = -1.0
-        if name not in known or not 0 <= factors[name] < 1e6:
-            raise RequestError(
-                f"The weights must be words such as rgb=0.5 with one of {', '.join(known)} and a number from 0 on, not "
-                f"{word!r}."
-            )
+    preset = PRESETS[request.preset]
+    factors = loss_factors(request.weights, [field.name for field in dataclasses.fields(Weights)])
     changes = {"weights": preset.weights.times(factors)}
     if request.resolution:
         changes["nodes"] = max(request.resolution, 32)

@@ -12,7 +12,7 @@ from backend.errors import Cancelled, FieldError
 from backend.formats.capture import Camera
 from backend.formats.neural_field import is_neural_field
 from backend.hair.orientation import OrientationMap
-from backend.head.neural_surface.config import REDUCED
+from backend.head.neural_surface.config import PUBLISHED, REDUCED
 from backend.head.neural_surface.field import read_neural_field, write_neural_field
 from backend.head.neural_surface.reconstruct import config_of, reconstruct
 from backend.head.neural_surface.scene import sphere_of
@@ -167,7 +167,7 @@ def test_a_damaged_file_says_so(field, tmp_path):
 def test_a_fit_that_was_stopped_goes_on_as_it_would_have(views, tmp_path, monkeypatch):
     monkeypatch.setattr("backend.checkpoint.SECONDS_BETWEEN_PARTS", 0.0)
     config = dataclasses.replace(TINY, epochs=4, rays=64, cameras=True)
-    whole = fitted(views, tmp_path / "whole", config, refine_cameras=True)
+    whole = fitted(views, tmp_path / "whole", config)
 
     class Impatient(SilentReporter):
         def step(self, n=None):
@@ -176,8 +176,8 @@ def test_a_fit_that_was_stopped_goes_on_as_it_would_have(views, tmp_path, monkey
                 raise Cancelled
 
     with pytest.raises(Cancelled):
-        fitted(views, tmp_path / "part", config, Impatient(tmp_path / "part"), refine_cameras=True)
-    rest = fitted(views, tmp_path / "part", config, refine_cameras=True)
+        fitted(views, tmp_path / "part", config, Impatient(tmp_path / "part"))
+    rest = fitted(views, tmp_path / "part", config)
     assert len(rest.history) == 4
     np.testing.assert_array_equal(rest(surface_points(50)), whole(surface_points(50)))
     # Cameras moved, but not together: nobody could tell that from where they began.
@@ -197,7 +197,11 @@ def test_a_view_without_a_mask_and_without_labels_takes_part(views, tmp_path):
 
 def test_the_request_sets_order_and_weights(tmp_path):
     request = ReconstructHead(
-        capture=tmp_path, preset="paper", networks="reduced", prior_order="O-S-P", weights="mask=2", refine_cameras=True
+        capture=tmp_path, preset="paper", networks="reduced", rounds=60, prior_order="O-S-P", weights="mask=2"
     )
     config = config_of(request)
-    assert (config.width, config.order, config.weights.mask, config.cameras) == (REDUCED.width, "O-S-P", 200.0, True)
+    assert (config.width, config.order, config.weights.mask, config.epochs) == (REDUCED.width, "O-S-P", 200.0, 60)
+    # Cameras move, as published, unless they shall not.
+    assert config.cameras
+    assert not config_of(dataclasses.replace(request, fixed_cameras=True)).cameras
+    assert config_of(dataclasses.replace(request, networks="published", rounds=0)).epochs == PUBLISHED.epochs

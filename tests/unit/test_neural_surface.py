@@ -80,8 +80,9 @@ def test_priors_join_one_after_the_other():
     assert [PUBLISHED.rate_at(e) for e in (0, 1000, 1500)] == [1, 0.5, 0.25]
     assert PUBLISHED.with_factors("mask=0.2, rgb=20").weights.mask == 20
     assert PUBLISHED.with_factors("rgb=20").weights_at(2500).rgb == 2000
-    with pytest.raises(RequestError, match=r"'mosk=2'.*rgb, mask"):
-        PUBLISHED.with_factors("mosk=2")
+    for words in ("mosk=2", "rgb=-1", "rgb=nan", "smooth=2"):
+        with pytest.raises(RequestError, match=rf"rgb, mask.*'{words}'"):
+            PUBLISHED.with_factors(words)
 
 
 def test_rays_meet_a_sphere_where_geometry_says():

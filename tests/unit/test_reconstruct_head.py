@@ -285,7 +285,7 @@ def test_too_few_masks_are_named(tmp_path):
         reconstruct_head.run(contract.ReconstructHead(capture, preset="draft"), SilentReporter(tmp_path / "job"))
 
 
-@pytest.mark.parametrize("words", ["rgb", "colour=2", "mask=-1", "mask=x"])
+@pytest.mark.parametrize("words", ["rgb", "colour=2", "mask=-1", "mask=x", "mask=nan", "mask=inf"])
 def test_weights_that_are_none_are_named(tmp_path, words):
     request = contract.ReconstructHead(tmp_path, preset="draft", weights=words)
     with pytest.raises(RequestError, match=words.split()[0]):

@@ -4,10 +4,9 @@ What the paper leaves to the method that it builds on (IDR: Yariv et al., Multiv
 2020) has that one's values: encodings, the sphere at the beginning, tracing, alpha, the learning rate.
 """
 
-import re
 from dataclasses import dataclass, replace
 
-from ...errors import RequestError
+from ..loss_factors import loss_factors
 
 PRIORS = {"P": "proxy", "S": "semantics", "O": "direction"}
 """Letters of figure 6 → losses that join with them."""
@@ -102,18 +101,10 @@ class NeuralConfig:
         return 0.5 ** sum(epoch >= share * self.epochs for share in self.rate_halves)
 
     def with_factors(self, text: str) -> "NeuralConfig":
-        """With factors on the weights, such as "rgb=0.5 mask=2". Raises RequestError for names that there are not."""
-        known = Weights.__dataclass_fields__
-        factors = {}
-        for part in re.split(r"[\s,]+", text.strip()) if text.strip() else []:
-            name, _, value = part.partition("=")
-            try:
-                factors[name] = float(value) * getattr(self.weights, name)
-            except (ValueError, AttributeError):
-                raise RequestError(
-                    f"{part!r} is no factor on a weight; write such as rgb=0.5, with one of {', '.join(known)}."
-                ) from None
-        return replace(self, weights=replace(self.weights, **factors))
+        """With factors on the weights, such as "rgb=0.5 mask=2". Raises RequestError as ``loss_factors`` does."""
+        factors = loss_factors(text, list(Weights.__dataclass_fields__))
+        changed = {name: factor * getattr(self.weights, name) for name, factor in factors.items()}
+        return replace(self, weights=replace(self.weights, **changed))
 
 
 PUBLISHED = NeuralConfig()

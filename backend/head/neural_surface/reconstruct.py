@@ -33,9 +33,10 @@ ARM = 0.3
 
 
 def config_of(request: ReconstructHead) -> NeuralConfig:
-    """The published sizes, or those for trials on a processor, with the request's order, weights and cameras."""
+    """The published sizes, or those for trials on a processor, with the request's rounds, order, weights, cameras."""
     config = REDUCED if request.networks == "reduced" else PUBLISHED
-    config = dataclasses.replace(config, order=request.prior_order, cameras=request.refine_cameras)
+    rounds = request.rounds or config.epochs
+    config = dataclasses.replace(config, epochs=rounds, order=request.prior_order, cameras=request.cameras_move)
     return config.with_factors(request.weights)
 
 
