@@ -14,7 +14,7 @@ from backend.formats.neural_field import is_neural_field
 from backend.hair.orientation import OrientationMap
 from backend.head.neural_surface.config import PUBLISHED, REDUCED
 from backend.head.neural_surface.field import read_neural_field, write_neural_field
-from backend.head.neural_surface.reconstruct import config_of, reconstruct
+from backend.head.neural_surface.reconstruct import config_of, reconstruct, step_losses
 from backend.head.neural_surface.scene import sphere_of
 from backend.head.priors.gather import FROM_PICTURES, Priors
 from backend.head.priors.semantics import CLASSES
@@ -184,7 +184,27 @@ def test_a_fit_that_was_stopped_goes_on_as_it_would_have(views, tmp_path, monkey
     assert rest.cameras.keys() == {view.name for view in views}
     shift = [np.linalg.inv(rest.cameras[v.name])[:3, 3] - v.camera.centre for v in views]
     assert 0 < np.linalg.norm(shift, axis=1).max() < 0.02
+    # The masks' box was found with cameras that were as far off.
+    assert (rest.low < sphere_of(views).low).all() and (rest.high > sphere_of(views).high).all()
     assert np.linalg.norm(np.mean(shift, axis=0)) < 0.3 * np.linalg.norm(shift, axis=1).max()
+
+
+def test_a_step_whose_derivative_is_not_finite_is_left_out(views, tmp_path, monkeypatch):
+    steps, first = step_losses, []
+
+    def spoilt(networks, cameras, view, *rest):
+        found = steps(networks, cameras, view, *rest)
+        if not first:  # worth 0, with a derivative of 0 / 0 by the cameras alone
+            found["rgb"] = found["rgb"] + (0 * cameras.turns.sum()).sqrt()
+        first.append(view)
+        return found
+
+    monkeypatch.setattr("backend.head.neural_surface.reconstruct.step_losses", spoilt)
+    found = fitted(views, tmp_path, dataclasses.replace(TINY, epochs=1, rays=48, cameras=True))
+    poses = np.stack([found.cameras[view.name] for view in views])
+    assert np.isfinite(poses).all()
+    moved = np.abs(poses - [view.world_to_camera for view in views]).max(axis=(1, 2))
+    assert (moved > 0).all() and np.isfinite(found(surface_points(20))).all()
 
 
 def test_a_view_without_a_mask_and_without_labels_takes_part(views, tmp_path):

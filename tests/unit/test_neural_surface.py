@@ -112,6 +112,14 @@ def test_rays_meet_the_first_side_of_a_torus_however_steep_its_field(steepness):
     assert (traced.t[both] - first[both]).abs().lt(2e-3).double().mean() > 0.98
 
 
+def test_a_ray_whose_steps_went_through_the_surface_is_led_back_to_where_it_came_in():
+    """A field that is steep near the surface and flat away from it, as a network may be at the beginning."""
+    origins, directions = rays(60, spread=0.1)
+    traced = trace(lambda x: 0.5 * torch.tanh(10 * sphere()(x)), origins, directions, PUBLISHED)
+    assert traced.hit.all()
+    np.testing.assert_allclose(traced.t, within_sphere(origins, directions, 0.6)[0], atol=1e-3)
+
+
 def test_a_ray_outside_the_mask_is_led_to_its_deepest_point():
     origins, directions = rays(50, spread=0.1)
     asked = torch.zeros(50, dtype=torch.bool)

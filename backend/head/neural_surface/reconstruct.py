@@ -104,7 +104,7 @@ def reconstruct(
             total = sum(getattr(weights, name) * value for name, value in found.items())
             optimiser.zero_grad(set_to_none=True)
             total.backward()
-            if _finite(networks):
+            if _finite(networks, cameras):
                 optimiser.step()
             for name, value in found.items():
                 sums[name] = sums.get(name, 0.0) + value.detach() / len(views)
@@ -209,9 +209,10 @@ def _cameras(views: list[HeadView], sphere: Sphere) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(lenses).float(), torch.from_numpy(poses).float()
 
 
-def _finite(networks: Networks) -> bool:
+def _finite(*learnt: torch.nn.Module) -> bool:
     """Whether a step may be taken: curvature near a crease of the surface can have no finite derivative."""
-    return bool(torch.stack([p.grad.isfinite().all() for p in networks.parameters() if p.grad is not None]).all())
+    gradients = [p.grad for module in learnt for p in module.parameters() if p.grad is not None]
+    return bool(torch.stack([gradient.isfinite().all() for gradient in gradients]).all())
 
 
 def _state(networks: Networks, cameras: Cameras, optimiser, history: list) -> dict:
@@ -241,7 +242,7 @@ def _field(
     to_sphere = np.eye(4)
     to_sphere[:3, :3] /= sphere.radius
     to_sphere[:3, 3] = -sphere.centre / sphere.radius
-    moved: dict[str, np.ndarray] = {}
+    moved, room = {}, 0.0
     report: dict = {
         "epochs": len(history),
         "losses": {k: round(v, 5) for k, v in history[-1].items()} if history else {},
@@ -257,10 +258,12 @@ def _field(
             pose[:3, 3] *= sphere.radius
             moved[view.name] = pose @ view.world_to_camera
         shifts = [1000 * float(np.linalg.norm(_centre(moved[v.name]) - v.camera.centre)) for v in views]
+        # The box is of masks before cameras that were off by so much at the head.
+        room = sphere.radius * max(np.linalg.norm((a - b)[:3, 3]) for a, b in zip(at_start, starts, strict=True))
         report["cameras_moved_mm"] = {v.name: round(s, 3) for v, s in zip(views, shifts, strict=True)}
     labelled = bool(history) and any("semantics" in epoch for epoch in history)
     return NeuralField(
-        networks, config, to_sphere, sphere.low, sphere.high, labelled, moved, report, list(history)
+        networks, config, to_sphere, sphere.low - room, sphere.high + room, labelled, moved, report, list(history)
     )  # fmt: skip
 
 

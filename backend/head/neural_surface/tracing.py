@@ -80,7 +80,11 @@ def trace(
         if not len(undecided):
             break
     if len(undecided):
-        found, t = _first_crossing(at, front[undecided], back[undecided], undecided, config)
+        # Where a front end was left inside, the ray came in before it.
+        entered = ahead < 0
+        low = torch.where(entered, near[undecided], front[undecided])
+        high = torch.where(entered, front[undecided], back[undecided])
+        found, t = _first_crossing(at, low, high, undecided, config)
         hit[undecided[found]] = True
         front[undecided[found]] = t[found]
     missed = torch.nonzero(~hit if inside is None else ~(hit & inside))[:, 0]
