@@ -26,7 +26,7 @@ from .hair_scenes import CHECKOUT
 from .head_faults import FAULTS
 from .head_measure import Truth, measure, on_face, truth_of
 from .head_report import write_report
-from .head_scenes import HALF_CIRCLE, Photography, hair_capture, scan_capture, some_views
+from .head_scenes import HALF_CIRCLE, NARROW, Photography, hair_capture, scan_capture, some_views
 
 HELP = "Heads from 3 to 12 rendered pictures against the true surface: millimetres, seconds, and faulty input."
 HAIR_SEEN_BY = 2
@@ -39,8 +39,9 @@ class Row:
 
     Attributes:
         name: in the tables.
-        scene: "scan" or "hair".
-        views: of the scan's twelve.
+        scene: "scan", or a style of hair on the built-in head.
+        views: of twelve.
+        narrow: three views within 115 degrees, not 180.
         preset: of the request.
         fault: of ``head_faults.FAULTS``, or "unposed" for cameras that nobody knows.
         bar: millimetres that the mean must not pass, if there is a bar.
@@ -50,20 +51,24 @@ class Row:
     scene: str
     views: int = 12
     preset: str = "standard"
+    narrow: bool = False
     fault: str = ""
     bar: float | None = None
 
 
 ROWS = (
-    Row("real scan, 3 of 12 views over 180 degrees", "scan", 3, bar=2.5),
-    Row("real scan, 6 of 12 views over 180 degrees", "scan", 6, bar=1.4),
+    Row("real scan, 3 views over 180 degrees", "scan", 3, bar=2.5),
+    Row("real scan, 3 views over 115 degrees", "scan", 3, narrow=True, bar=2.5),
+    Row("real scan, 6 views over 180 degrees", "scan", 6, bar=1.4),
     Row("real scan, 12 views over 180 degrees", "scan", 12, bar=0.9),
     Row("real scan, 12 views, draft", "scan", 12, "draft"),
-    Row("built-in head with hair, 12 views around", "hair", bar=2.5),
+    Row("built-in head with layered hair, 12 views around", "layered", bar=2.5),
+    Row("built-in head with straight hair, 12 views around", "straight", bar=2.5),
+    Row("built-in head with curly hair, 12 views around", "curly", bar=2.5),
     *(Row(f"real scan, 12 views, {words}", "scan", fault=fault) for fault, (words, _) in FAULTS.items()),
     Row("real scan, 12 views, cameras unknown", "scan", fault="unposed"),
 )
-SHOWN = {ROWS[2].name: 1, ROWS[4].name: 0}
+SHOWN = {ROWS[3].name: 1, ROWS[5].name: 0}
 """Rows that heads.jpg shows, and which of their pictures."""
 
 
@@ -74,7 +79,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--size", type=int, default=pinned.size, help=f"Pixels. Pinned: {pinned.size}.")
     parser.add_argument("--samples", type=int, default=pinned.samples, help=f"A pixel. Pinned: {pinned.samples}.")
     parser.add_argument("--scan", type=Path, help="A capture of the scan, in place of the pinned one.")
-    parser.add_argument("--hair", type=Path, help="A capture of the head with hair, in place of the pinned one.")
 
 
 def run(options: argparse.Namespace) -> None:
@@ -117,18 +121,20 @@ def measured(row: Row, options: argparse.Namespace, extra: tuple[str, ...] = (),
 
 def folder_of(row: Row, options: argparse.Namespace) -> Path:
     """Where a row's reconstruction lies."""
-    return options.out / "-".join(filter(None, (row.scene, str(row.views), row.preset, row.fault)))
+    return options.out / "-".join(
+        filter(None, (row.scene, str(row.views), "narrow" * row.narrow, row.preset, row.fault))
+    )
 
 
 def scene_of(row: Row, options: argparse.Namespace) -> tuple[Path, Truth]:
     """A row's capture, and its truth."""
-    if row.scene == "hair":
-        capture = options.hair or hair_capture()
+    if row.scene != "scan":
+        capture = hair_capture(row.scene, options.samples)
         return capture, truth_of(capture, "surface.ply", HAIR_SEEN_BY)
     capture = options.scan or scan_capture(Photography(size=options.size, samples=options.samples))
     if row.views != 12:
-        chosen = options.out / "captures" / f"scan-{row.views}"
-        capture = some_views(capture, HALF_CIRCLE[row.views], chosen)
+        chosen = NARROW if row.narrow else HALF_CIRCLE[row.views]
+        capture = some_views(capture, chosen, options.out / "captures" / f"scan-{row.views}{'-narrow' * row.narrow}")
     return capture, truth_of(capture, "head.ply", below_chin=0.0)
 
 

@@ -43,7 +43,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Options of ``bench head-ablation``."""
     pinned = Photography()
     parser.add_argument("--preset", default="standard", help="Default: standard.")
-    parser.add_argument("--hair", type=Path, help="A capture of the head with hair, in place of the pinned one.")
     parser.add_argument("--tables", nargs="+", type=int, choices=(1, 2, 3), help="Priors, orders, weights. All.")
     parser.set_defaults(scan=None, size=pinned.size, samples=pinned.samples)
 
@@ -56,7 +55,7 @@ def run(options: argparse.Namespace) -> None:
     for table, rows in tables if not options.tables else [tables[k - 1] for k in options.tables]:
         for number_of, (name, (words, _)) in enumerate(rows.items()):
             known = next((found for each in results.values() for found in each.values() if _same(found, words)), None)
-            row, folder = Row(name, "hair", preset=options.preset), f"{len(results)}-{number_of}"
+            row, folder = Row(name, "layered", preset=options.preset), f"{len(results)}-{number_of}"
             result = known or measured(row, options, words, folder)
             results.setdefault(table, {})[name] = result
             print(f"{name}: {told(result)}", flush=True)

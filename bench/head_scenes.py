@@ -15,7 +15,6 @@ from pathlib import Path
 
 import numpy as np
 
-from backend.capture.selection import spread
 from backend.contract import OuterSurface
 from backend.errors import CaptureError
 from backend.fit.surfaces import MovingSurface
@@ -27,9 +26,11 @@ from building import environments
 
 from . import detail_scans, hair_scenes, painted_scan
 
-HALF_CIRCLE = {12: range(12), 6: (0, 2, 4, 7, 9, 11), 3: (2, 5, 9)}
-"""Of twelve pictures from profile to profile, which stand for fewer: three are the front and both sides."""
-HAIR_SCENE, HAIR_VIEWS = "layered", 12
+HALF_CIRCLE = {12: range(12), 6: (0, 2, 4, 7, 9, 11), 3: (0, 5, 11)}
+"""Of twelve pictures from profile to profile, which stand for fewer."""
+NARROW = (2, 5, 9)
+"""Three of the twelve, 115 degrees from the first to the last."""
+HAIR_VIEWS = 12
 NEAR = 0.008
 """Metres from the fitted head within which the scan takes over the name of its part."""
 REGIONS = ("face", "scalp", "neck", "left_ear", "right_ear", "nose", "lips", "eyebrows", "eyes")
@@ -41,7 +42,7 @@ class Photography:
 
     views: int = 12
     size: int = 512
-    samples: int = 64
+    samples: int = 16
 
 
 def scan_capture(photography: Photography) -> Path:
@@ -72,18 +73,14 @@ def scan_capture(photography: Photography) -> Path:
     return folder
 
 
-def hair_capture() -> Path:
+def hair_capture(style: str, samples: int) -> Path:
     """The folder of the built-in head with hair from all around, with ``ground_truth/surface.ply``."""
-    source = hair_scenes.capture_of(HAIR_SCENE, hair_scenes.Rendering())
-    folder = source.with_name(f"head-{source.name}-{HAIR_VIEWS}")
-    if not (folder / "transforms.json").is_file():
-        truth = source / "ground_truth"
-        if not (truth / "surface.ply").is_file():
-            print("The head with hair: closing its outer surface", flush=True)
-            request = OuterSurface(head=truth / "head.npz", strands=truth / "strands.npz")
-            outer_surface.run(request, SilentReporter(truth))
-        cameras = [view.camera for view in read_capture(source).views]
-        some_views(source, spread(cameras, HAIR_VIEWS), folder)
+    folder = hair_scenes.capture_of(style, hair_scenes.Rendering(views=HAIR_VIEWS, samples=samples))
+    truth = folder / "ground_truth"
+    if not (truth / "surface.ply").is_file():
+        print("The head with hair: closing its outer surface", flush=True)
+        request = OuterSurface(head=truth / "head.npz", strands=truth / "strands.npz")
+        outer_surface.run(request, SilentReporter(truth))
     return folder
 
 

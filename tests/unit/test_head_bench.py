@@ -89,7 +89,7 @@ def test_nothing_below_the_chin_counts(capture):
 def test_fewer_views_keep_masks_labels_and_truth(capture, tmp_path):
     folder = some_views(capture, HALF_CIRCLE[3], tmp_path / "three")
     views = read_capture(folder).views
-    assert [view.name for view in views] == ["view_002", "view_005", "view_009"]
+    assert [view.name for view in views] == ["view_000", "view_005", "view_011"]
     assert set(views[0].masks) == {"person", "hair"} and (folder / "labels" / "view_005.png").is_file()
     assert (folder / "ground_truth" / "head.ply").is_file()
     assert views[1].camera.centre == pytest.approx(read_capture(capture).views[5].camera.centre)
