@@ -139,8 +139,24 @@ def _carved(pictures: list[Picture], grid: Grid, reporter: Reporter) -> np.ndarr
             reporter.check()
         alive = alive[values[alive] < far]
     # At the rim of what the cameras see, cones of a few views meet where nobody is.
-    values[seen < min(max(3, np.ceil(SEEN_BY * len(pictures))), len(pictures))] = far
-    return np.clip(values, -1e3, far).reshape(grid.shape)
+    few = seen < min(max(3, np.ceil(SEEN_BY * len(pictures))), len(pictures))
+    below = _cut_off(((values < 0) & few).reshape(grid.shape), ((values < 0) & ~few).reshape(grid.shape))
+    values[few] = far
+    values = np.clip(values, -1e3, far).reshape(grid.shape)
+    # Above it a flat neck, below it tatters.
+    depth = (below - 0.5 - np.arange(grid.shape[2], dtype=np.float32)) * grid.spacing
+    return np.maximum(values, np.minimum(depth, far))
+
+
+def _cut_off(few: np.ndarray, enough: np.ndarray) -> int:
+    """The lowest layer of a volume (X, Y, Z) from which on upwards, to the middle of the person, most nodes of the
+    person are seen by enough views."""
+    few, enough = few.sum(axis=(0, 1)), enough.sum(axis=(0, 1))
+    if not enough.any():
+        return 0
+    middle = int(np.average(np.arange(len(enough)), weights=enough))
+    mostly = few[:middle] > enough[:middle]
+    return int(np.flatnonzero(mostly)[-1]) + 1 if mostly.any() else 0
 
 
 def largest_piece(values: np.ndarray, spacing: float) -> np.ndarray:
