@@ -4,26 +4,21 @@ import dataclasses
 
 import numpy as np
 import pytest
-import torch
 
 from backend.checkpoint import Checkpoints
 from backend.contract import BakeSdf, ReconstructHead
 from backend.errors import Cancelled, FieldError
-from backend.formats.capture import Camera
 from backend.formats.neural_field import is_neural_field
-from backend.hair.orientation import OrientationMap
 from backend.head.neural_surface.config import PUBLISHED, REDUCED
 from backend.head.neural_surface.field import read_neural_field, write_neural_field
 from backend.head.neural_surface.reconstruct import config_of, reconstruct, step_losses
 from backend.head.neural_surface.scene import sphere_of
 from backend.head.priors.gather import FROM_PICTURES, Priors
 from backend.head.priors.semantics import CLASSES
-from backend.head.priors.views import HeadView
 from backend.jobs import bake_sdf
 from backend.protocol import SilentReporter
+from tests.unit.painted_ellipsoid import AXES, CENTRE, ellipsoid_view, surface_points
 
-CENTRE, AXES = np.array([0.03, -0.02, 0.05]), np.array([0.075, 0.1, 0.12])
-"""Metres: about a head's."""
 TINY = dataclasses.replace(
     REDUCED, layers=3, width=64, features=16, bands=2, renderer_layers=2, renderer_width=48, view_bands=1,
     semantic_layers=1, semantic_width=32, rays=160, hair_rays=32, proxy_points=64, epochs=42, rate=3e-3,
@@ -41,42 +36,9 @@ class Clock:
         """Nothing."""
 
 
-def looking(angle: float, height: float, size: int) -> Camera:
-    eye = CENTRE + 0.9 * np.array([np.sin(angle), -np.cos(angle), height])
-    forward = (CENTRE - eye) / np.linalg.norm(CENTRE - eye)
-    right = np.cross(forward, [0, 0, 1.0])
-    right /= np.linalg.norm(right)
-    pose = np.eye(4)
-    pose[:3, :3], pose[:3, 3] = np.stack([right, np.cross(right, forward), -forward], axis=1), eye
-    return Camera(size, size, 2.6 * size, 2.6 * size, size / 2, size / 2, pose)
-
-
-def ellipsoid_view(number: int, count: int, size: int = 64) -> HeadView:
-    """Painted with waves; hair above, face below, and lines that run upwards, as such an ellipsoid bends least."""
-    camera = looking(2 * np.pi * number / count, 0.5 * (-1) ** number, size)
-    y, x = np.mgrid[:size, :size] + 0.5
-    rays = np.stack([(x - camera.cx) / camera.fx, -(y - camera.cy) / camera.fy, -np.ones_like(x)], axis=-1)
-    rays = rays @ camera.camera_to_world[:3, :3].T / AXES
-    eye = (camera.centre - CENTRE) / AXES
-    a, b, c = (rays * rays).sum(-1), rays @ eye, eye @ eye - 1
-    inside = b * b - a * c > 0
-    at = eye + ((-b - np.sqrt(np.maximum(b * b - a * c, 0))) / a)[..., None] * rays
-    colour = np.where(inside[..., None], 0.5 + 0.4 * np.sin(at * [2.0, 2.5, 3.0] + [0, 1, 2]), 0)
-    labels = np.where(at[..., 2] > 0, CLASSES.index("hair"), CLASSES.index("face"))
-    labels = np.where(inside, labels, 0).astype(np.uint8)
-    hair = (labels == CLASSES.index("hair")).astype(np.float32)
-    lines = OrientationMap(torch.full((size, size), torch.pi / 2), torch.from_numpy(hair), torch.zeros(size, size))
-    return HeadView(f"view_{number}", camera, colour.astype(np.float32), inside.astype(np.float32), hair, labels, lines)
-
-
 @pytest.fixture(scope="module")
 def views():
     return [ellipsoid_view(number, 6) for number in range(6)]
-
-
-def surface_points(count=1500):
-    on = np.random.default_rng(0).normal(size=(count, 3))
-    return CENTRE + AXES * on / np.linalg.norm(on, axis=1, keepdims=True)
 
 
 def fitted(views, folder, config, reporter=None, **settings):
