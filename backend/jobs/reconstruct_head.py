@@ -97,8 +97,8 @@ def run(request: ReconstructHead, reporter: Reporter) -> dict:
         mesh = found.with_regions(bake(found, nodes, reporter, faces=request.faces, uv=_wants_uv(request)))
     else:
         found = reconstruct(
-            hull, views, priors, preset, clock, reporter, kept, order=request.prior_order,
-            refine_cameras=request.cameras_move, seed=request.seed, preview=lambda volume: _preview(volume, reporter),
+            hull, views, priors, preset, clock, reporter, kept, rng, order=request.prior_order,
+            refine_cameras=request.cameras_move, preview=lambda volume: _preview(volume, reporter),
         )  # fmt: skip
         write_sdf_grid(reporter.folder / "field.npz", found.grid)
         clock.stage("mesh", "Making the mesh")

@@ -69,10 +69,10 @@ def reconstruct(
     clock,
     reporter: Reporter,
     kept,
+    rng: np.random.Generator,
     *,
     order: str = "P-S-O",
     refine_cameras: bool = False,
-    seed: int = 0,
     preview: Callable[[Volume], None] = lambda volume: None,
 ) -> Surface:
     """From a hull to the surface.
@@ -83,11 +83,11 @@ def reconstruct(
         priors: the ones that take part.
         clock: of the job's stages.
         kept: the job's checkpoints.
+        rng: the one that ``kept`` puts back.
         order: in which proxy, semantics and orientation join, as ``contract.ReconstructHead.prior_order``.
         refine_cameras: let cameras move with the last level's patches.
         preview: shown the surface after each stage.
     """
-    rng = np.random.default_rng(seed)
     joins = _joins(order, len(preset.levels))
     closing = preset.hull.closing
     cleared, drawn_to = _with_proxy(hull, views, priors, rng)
