@@ -7,7 +7,8 @@ import torch
 from backend.formats.capture import Camera, Capture, View, write_capture
 from backend.geometry.grid import Grid
 from backend.head.grid_surface.hull import Volume
-from backend.head.grid_surface.pictures import Picture
+from backend.head.grid_surface.pictures import Picture, mask_distance
+from backend.head.priors.semantics import BACKGROUND, CLASSES, HAIR
 from tests.unit.hair_scene import SEMI_AXES, cameras
 
 SIZE = 128
@@ -83,3 +84,26 @@ def picture(volume_radius=0.08, size=96):
     edge = 2.2 * size * volume_radius / np.sqrt(0.6**2 - volume_radius**2)
     outside = torch.from_numpy((np.linalg.norm(at, axis=-1) - edge).astype(np.float32))
     return Picture("v", blank.grey, outside, None, None, *kept)
+
+
+def sphere_pictures(count: int, size: int = 128, radius: float = 0.08) -> list[Picture]:
+    """A speckled sphere from ``count`` sides: its mask, and hair above the middle and face below as labels."""
+    found = []
+    for intrinsics, pose in cameras(count, size, focal=5.0):
+        pose = pose.copy()
+        pose[:3, 3] = [0, 0, 0.9]  # straight at the sphere's middle
+        at = np.stack(np.meshgrid(np.arange(size), np.arange(size)), -1) + 0.5
+        rays = np.concatenate([(at - intrinsics[:2, 2]) / intrinsics[0, 0], np.ones((size, size, 1))], -1)
+        rays = rays.reshape(-1, 3) @ pose[:3, :3]
+        centre = -pose[:3, :3].T @ pose[:3, 3]
+        a, b, c = (rays * rays).sum(1), rays @ centre, centre @ centre - radius**2
+        root = b * b - a * c
+        points = centre + ((-b - np.sqrt(np.maximum(root, 0))) / a)[:, None] * rays
+        grey = np.where(root > 0, speckled(points), 0.1)
+        labels = np.where(points[:, 2] > 0, HAIR, CLASSES.index("face"))
+        labels = np.where(root > 0, labels, BACKGROUND)
+        square = lambda values, kind: torch.from_numpy(values.reshape(size, size).astype(kind))  # noqa: E731
+        outside = torch.from_numpy(mask_distance((root > 0).reshape(size, size).astype(np.float32), 1))
+        matrices = (torch.from_numpy(m.astype(np.float32)) for m in (intrinsics, pose))
+        found.append(Picture("v", square(grey, np.float32), outside, square(labels, np.uint8), None, *matrices))
+    return found
