@@ -64,7 +64,6 @@ ROWS = (
     Row("real scan, 12 views, draft", "scan", 12, "draft"),
     Row("built-in head with layered hair, 12 views around", "layered", bar=2.5),
     Row("built-in head with straight hair, 12 views around", "straight", bar=2.5),
-    Row("built-in head with curly hair, 12 views around", "curly", bar=2.5),
     *(Row(f"real scan, 12 views, {words}", "scan", fault=fault) for fault, (words, _) in FAULTS.items()),
     Row("real scan, 12 views, cameras unknown", "scan", fault="unposed"),
 )
