@@ -1,5 +1,7 @@
 """Masks, landmarks and the check of a capture: what is asked for, and what its files tell of them."""
 
+import contextlib
+import os
 from pathlib import Path
 
 import bpy
@@ -80,7 +82,7 @@ _kept: dict = {}
 def check_of(folder: Path) -> dict:
     """What the last check of a capture found, with ``stale`` where pictures, cameras or masks are newer; empty where
     there was none."""
-    stamp = (str(folder), _stamp(folder / CHECK), *map(_stamp, _inputs(folder)))
+    stamp = (str(folder), _stamp(folder / CHECK), *map(_newest, _inputs(folder)))
     if _kept.get("stamp") != stamp:
         report = read_json(folder / CHECK)
         report = report if isinstance(report, dict) and report.get("light") in LIGHTS else {}
@@ -98,12 +100,16 @@ def masks_of(folder: Path) -> dict[str, int]:
 
 
 def _inputs(folder: Path) -> list[Path]:
-    return [
-        folder / "transforms.json",
-        folder / "masks" / "hair",
-        folder / "masks" / "person",
-        folder / "landmarks.json",
-    ]
+    kinds = [folder / "masks" / kind for kind in ("hair", "bust", "person")]
+    return [folder / "transforms.json", folder / "images", *kinds, folder / "landmarks.json"]
+
+
+def _newest(path: Path) -> int:
+    """When a file, or any file of a folder, was written last: one that is written over leaves its folder as it was."""
+    newest = _stamp(path)
+    with contextlib.suppress(OSError):  # a file has nothing in it to look through
+        newest = max([newest, *(entry.stat().st_mtime_ns for entry in os.scandir(path))])
+    return newest
 
 
 def _stamp(path: Path) -> int:

@@ -20,6 +20,7 @@ MODULES = [
     "addon.head_results",
     "addon.capture_state",
     "addon.capture_checks",
+    "addon.strokes",
     "addon.properties",
     "addon.fitting",
     "addon.detail_results",

@@ -4,12 +4,14 @@ What is painted on is a copy of a photograph in the file; what differs from the 
 is a stroke, and is kept in the capture's folder.
 """
 
+import contextlib
 from pathlib import Path
 
 import bpy
 import numpy as np
+from bpy.app.handlers import persistent
 
-from ..backend.errors import CaptureError
+from ..backend.errors import CaptureError, MaquetteError
 from ..backend.formats.capture import View, has_poses, read_capture
 from ..backend.formats.mask_strokes import COLOURS, FOLDER, colours_of, label_colours, write_strokes
 
@@ -63,6 +65,17 @@ def keep_strokes(folder: Path) -> int:
         write_strokes(folder, view.name, labels)
         count += bool(labels.any())
     return count
+
+
+@persistent
+def keep_all(*_) -> None:
+    """Write the strokes of all captures: before the file is saved, and before another one is opened in its place.
+
+    What cannot be written now is kept or told of by Make Masks.
+    """
+    for folder in {image.get(CAPTURE, "") for image in bpy.data.images if VIEW in image}:
+        with contextlib.suppress(MaquetteError):
+            keep_strokes(Path(folder))
 
 
 def strokes_on(image: bpy.types.Image, photograph: np.ndarray) -> np.ndarray:
@@ -140,3 +153,17 @@ def _pixels(image: bpy.types.Image) -> np.ndarray:
 def _write(image: bpy.types.Image, pixels: np.ndarray) -> None:
     image.pixels.foreach_set(np.ascontiguousarray(pixels[::-1]).ravel())
     image.update()
+
+
+classes = ()
+
+
+def register():
+    for handlers in (bpy.app.handlers.save_pre, bpy.app.handlers.load_pre):
+        handlers.append(keep_all)
+
+
+def unregister():
+    for handlers in (bpy.app.handlers.save_pre, bpy.app.handlers.load_pre):
+        if keep_all in handlers:
+            handlers.remove(keep_all)

@@ -89,6 +89,7 @@ class MAQUETTE_OT_paint_strokes(_OfCapture, bpy.types.Operator):
     )
 
     def act(self, context, folder):
+        strokes.keep_strokes(folder)
         image = strokes.canvas_of(folder, self.view or looked_at(context, folder))
         open_image(context, image, "PAINT")
         strokes.set_brush(context, "hair")

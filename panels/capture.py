@@ -3,6 +3,7 @@
 import bpy
 
 from ..addon import jobs, view_landmarks
+from ..addon.capture_checks import masks_of
 from ..addon.capture_points import points_shown
 from ..addon.capture_state import FIRST, SCALES, SECOND, state_of
 from ..addon.captures import fitted_scale
@@ -70,6 +71,7 @@ class MAQUETTE_PT_capture_cameras(CaptureStep, bpy.types.Panel):
         row.operator("maquette.look_through", text="", icon="TRIA_LEFT").step = -1
         row.operator("maquette.look_through", icon="CAMERA_DATA")
         row.operator("maquette.look_through", text="", icon="TRIA_RIGHT").step = 1
+        row.operator("maquette.leave_out", text="", icon="X")
         state = state_of(folder)
         if state is None:
             column.label(text="Its transforms.json cannot be read", icon="ERROR")
@@ -90,11 +92,13 @@ class MAQUETTE_PT_capture_cameras(CaptureStep, bpy.types.Panel):
         column.operator(
             "maquette.show_capture_points", icon="POINTCLOUD_DATA", depress=points_shown(context.scene, folder)
         )
+        if masks_of(folder)["person"]:
+            column.operator("maquette.solve_again", icon="FILE_REFRESH")
 
 
 class MAQUETTE_PT_capture_scale(CaptureStep, bpy.types.Panel):
-    bl_label = "2. Scale"
-    bl_order = 2
+    bl_label = "3. Scale"
+    bl_order = 3
 
     def draw(self, context):
         column, folder = self.columns(), capture_folder(context)

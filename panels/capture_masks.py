@@ -53,8 +53,8 @@ class MAQUETTE_PT_capture_masks(CaptureStep, bpy.types.Panel):
 
 
 class MAQUETTE_PT_capture_landmarks(CaptureStep, bpy.types.Panel):
-    bl_label = "3. Landmarks"
-    bl_order = 3
+    bl_label = "2. Landmarks"
+    bl_order = 2
 
     def draw(self, context):
         column, folder = self.columns(), capture_folder(context)

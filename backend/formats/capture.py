@@ -20,6 +20,9 @@ SCALE_SOURCES = ("rendered", "measured", "head fit", "assumed")
 DISTORTION = ("k1", "k2", "p1", "p2", "k3")
 """Coefficients in OpenCV's order."""
 
+FEWEST_LEFT = 3
+"""Views that a capture keeps whatever is left out."""
+
 _CAMERA_MODELS = ("OPENCV", "PINHOLE", "SIMPLE_PINHOLE", "SIMPLE_RADIAL", "RADIAL")
 _OPENGL_TO_OPENCV = np.diag([1.0, -1.0, -1.0, 1.0])
 _MOST_FRAMES = 10_000
@@ -233,6 +236,27 @@ def write_capture(capture: Capture) -> Path:
     values = {"camera_model": "OPENCV", **unit, "scale_source": capture.scale_source, **light, "frames": frames}
     capture.folder.mkdir(parents=True, exist_ok=True)
     path = capture.folder / "transforms.json"
+    return _write_json(path, values)
+
+
+def leave_out(folder: Path, name: str) -> None:
+    """Take a view out of ``transforms.json``; no other file is touched.
+
+    Raises:
+        CaptureError: there is no such view, or fewer than 3 would be left.
+    """
+    path = Path(folder) / "transforms.json"
+    values = _read_json(path)
+    names = [view.name for view in read_capture(folder, poses=has_poses(folder)).views]
+    if name not in names:
+        raise CaptureError(f"The capture has no photograph named {name}; open it again.")
+    if len(names) <= FEWEST_LEFT:
+        raise CaptureError(f"The capture has {len(names)} photographs; fewer than {FEWEST_LEFT} are of no use.")
+    values["frames"] = [frame for frame, view in zip(values["frames"], names, strict=True) if view != name]
+    _write_json(path, values)
+
+
+def _write_json(path: Path, values: dict) -> Path:
     temporary = path.with_name(path.name + ".part")
     temporary.write_text(json.dumps(values, indent=1), encoding="utf-8")
     temporary.replace(path)

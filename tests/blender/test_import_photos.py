@@ -1,6 +1,7 @@
 """Import Photographs: pictures end as cameras and points in the scene, and two clicks give them metres."""
 
 import os
+import shutil
 import types
 from pathlib import Path
 
@@ -76,6 +77,29 @@ def test_scale_needs_a_capture_that_was_not_rendered(maquette):
     assert not bpy.ops.maquette.place_capture.poll()
     with pytest.raises(RuntimeError, match="points"):
         bpy.ops.maquette.show_capture_points()
+
+
+def test_a_photograph_is_left_out_and_the_rest_solved_again_by_the_person(maquette, submitted, tmp_path):
+    folder = tmp_path / "anna"
+    shutil.copytree(Path(maquette.__file__).parent / "assets" / "sample_capture", folder)
+    shutil.rmtree(folder / "masks")
+    bpy.ops.maquette.open_capture(directory=str(folder))
+
+    def things():
+        return [o for o in bpy.context.scene.objects if o.get("maquette_role") == "camera"]
+
+    count, files = len(things()), sorted((folder / "images").iterdir())
+    name = bpy.context.scene.camera["maquette_view"]
+    assert bpy.ops.maquette.leave_out() == {"FINISHED"}
+    assert len(things()) == count - 1 and name not in [thing["maquette_view"] for thing in things()]
+    assert sorted((folder / "images").iterdir()) == files
+    assert not bpy.ops.maquette.solve_again.poll()
+    (folder / "masks" / "person").mkdir(parents=True)
+    (folder / "masks" / "person" / "a.png").write_bytes(b"")
+    assert bpy.ops.maquette.solve_again() == {"FINISHED"}
+    (request,) = submitted
+    assert (request.pictures, request.masks) == (folder / "images", folder / "masks" / "person")
+    assert request.capture == tmp_path / "anna capture"
 
 
 def test_broken_points_are_said(maquette_part, tmp_path):

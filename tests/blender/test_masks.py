@@ -60,6 +60,11 @@ def test_strokes_are_what_was_painted_in_three_colours(opened, maquette_part, su
     assert (kept[1, :4] == HAIR).all()
     assert (kept[2, :4] == BUST).all()
     assert np.count_nonzero(kept) == 8
+    # What is painted and not asked for yet is kept with the file.
+    for path in (folder / "strokes").iterdir():
+        path.unlink()
+    bpy.ops.wm.save_as_mainfile(filepath=str(folder.parent / "painted.blend"))
+    assert strokes.views_with_strokes(folder) == [names[0]]
     assert bpy.ops.maquette.remove_strokes(view=names[0]) == {"FINISHED"}
     assert strokes.views_with_strokes(folder) == []
 

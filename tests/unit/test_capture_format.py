@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from backend.errors import CaptureError
-from backend.formats.capture import Camera, Capture, View, read_capture, write_capture
+from backend.formats.capture import Camera, Capture, View, leave_out, read_capture, write_capture
 
 
 def pose_looking_at(origin, target=(0, 0, 0)):
@@ -54,6 +54,23 @@ def test_round_trip(capture):
         assert np.allclose(after.camera.camera_to_world, before.camera.camera_to_world, atol=1e-12)
         for key in ("width", "height", "fx", "fy", "cx", "cy", "distortion"):
             assert getattr(after.camera, key) == getattr(before.camera, key)
+
+
+def test_a_view_is_left_out_and_all_else_stays(capture):
+    with pytest.raises(CaptureError, match="fewer than 3"):
+        leave_out(capture.folder, "third")
+    fourth = capture.folder / "images" / "fourth.png"
+    fourth.write_bytes((capture.folder / "images" / "third.png").read_bytes())
+
+    def one_more(values):
+        values.update(note="mine", frames=values["frames"] + [values["frames"][0] | {"file_path": "images/fourth"}])
+
+    edit(capture, one_more)
+    leave_out(capture.folder, "third")
+    assert [view.name for view in read_capture(capture.folder).views] == ["first view", "zweite Ähre", "fourth"]
+    assert json.loads((capture.folder / "transforms.json").read_text(encoding="utf-8"))["note"] == "mine"
+    with pytest.raises(CaptureError, match="named third"):
+        leave_out(capture.folder, "third")
 
 
 def test_projection_agrees_with_opencv(capture):
