@@ -1,4 +1,4 @@
-"""The surface on a grid as one run of all its levels: stopped and gone on with, cameras that were shaken."""
+"""The surface on a grid as one run of all its levels, stopped and gone on with."""
 
 import numpy as np
 import pytest
