@@ -7,7 +7,6 @@ opened.
 """
 
 import dataclasses
-import json
 from pathlib import Path
 
 import cv2
@@ -23,7 +22,7 @@ from ..fit.model import model_to_fit
 from ..formats.capture import Capture, read_capture
 from ..formats.capture_landmarks import FILE as LANDMARKS
 from ..formats.head import Head, read_mesh, write_head
-from ..formats.job_folder import write_json
+from ..formats.job_folder import read_json, write_json
 from ..formats.mesh_ply import write_ply
 from ..formats.sdf_grid import write_sdf_grid
 from ..hair.report import StageClock
@@ -36,6 +35,7 @@ from ..head.neural_surface.field import write_neural_field
 from ..head.priors.gather import gather
 from ..head.priors.proxy import Proxy, read_proxy
 from ..head.priors.views import HeadView, load_head_views
+from ..head.scale import SCALE_FILE
 from ..head.sdf_mesh import BakedMesh, bake, bake_grid
 from ..head.texture.bake import bake_texture
 from ..protocol import Reporter
@@ -54,7 +54,11 @@ FIT = "head_fit"
 
 
 def run(request: ReconstructHead, reporter: Reporter) -> dict:
-    """Write head.npz (UVs, regions), head.ply (with colours), texture.png, field.npz, cameras.json and report.json."""
+    """Write head.npz (UVs, regions), head.ply (with colours), texture.png, field.npz, cameras.json and report.json.
+
+    All of it lies in the capture's world, in metres; scale.json says how long those are in the capture's unit where
+    that had to be found out.
+    """
     paper = request.preset == "paper"
     preset = None if paper else _preset(request)
     device = devices.choose(request.device if paper else "cpu")  # the grid is made for processors
@@ -74,15 +78,18 @@ def run(request: ReconstructHead, reporter: Reporter) -> dict:
     clock.stage("hull", "Carving the head's volume")
     hull = kept("hull", lambda: hull_of(views, preset.hull if preset else HullConfig(), reporter))
     _preview(hull, reporter)
+    first_preview = clock.so_far_in_all()
     check_before(capture, reporter)
 
     clock.stage("priors", "Finding what guides the surface")
     proxy = _proxy(request, capture, reporter) if request.face_prior else None
-    scale, source = capture.metres_per_unit, capture.scale_source
+    scale, source, files = capture.metres_per_unit, capture.scale_source, {}
     if scale is None:
         scale, source = _scale(request, hull, reporter)
         views, hull = [view.scaled(scale) for view in views], hull.scaled(scale)
         proxy = proxy.scaled(scale) if proxy else None
+        files["scale"] = _tell_scale(scale, source, reporter)
+        _preview(hull, reporter)  # among the cameras, which stand in metres from now on
     views, priors = gather(
         views, proxy, reporter, semantics=request.semantics, hair_label=request.hair_label,
         orientation=request.orientation, published=paper,
@@ -108,9 +115,15 @@ def run(request: ReconstructHead, reporter: Reporter) -> dict:
     clock.stage("texture", "Taking the colours from the photographs")
     if request.cameras_move:
         views = _placed(views, found.cameras)
-    files = _written(mesh, views, capture, request, reporter)
+    made, textures = _written(mesh, views, capture, request, reporter)
+    files |= made
     if proxy is not None and request.texture:
-        files |= _fitted_head_texture(proxy, mesh, views, capture, request, reporter)
+        made, painted = _fitted_head_texture(proxy, mesh, views, capture, request, reporter)
+        files, textures = files | made, textures | painted
+    if proxy is not None and request.proxy is None:
+        # Its own files stay in the capture's unit, as the fit read it.
+        own = _metres_of_fit(reporter.folder / FIT) != 1.0
+        files |= {"fit": FIT, "fit_metres_per_unit": scale if own else 1.0}
     if request.cameras_move:
         write_json(reporter.folder / CAMERAS, {view.name: view.camera.camera_to_world.tolist() for view in views})
         files["cameras"] = CAMERAS
@@ -125,6 +138,8 @@ def run(request: ReconstructHead, reporter: Reporter) -> dict:
         "prior_order": request.prior_order,
         "refined_cameras": request.cameras_move,
         "mesh": mesh.report,
+        **textures,
+        "first_preview_s": round(first_preview, 2),
         **clock.report(),
     }
     if paper:
@@ -136,9 +151,11 @@ def run(request: ReconstructHead, reporter: Reporter) -> dict:
     write_json(reporter.folder / "losses.json", losses)
     write_json(reporter.folder / "report.json", report)
     kept.remove()
-    told = ("seconds", "peak_memory_mb", "metres_per_unit", "scale_source", "priors")
+    told = ("preset", "seconds", "first_preview_s", "peak_memory_mb", "metres_per_unit", "scale_source", "priors")
     return files | {"report": "report.json"} | {key: report[key] for key in told} | {
-        "vertices": len(mesh.vertices), "triangles": len(mesh.faces), "watertight": mesh.report["watertight"],
+        "views": len(views), "vertices": len(mesh.vertices), "triangles": len(mesh.faces),
+        "watertight": mesh.report["watertight"], "holes": len(mesh.report["holes"]),
+        "seen_share": textures["texture"]["seen_share"],
     }  # fmt: skip
 
 
@@ -153,9 +170,18 @@ def _preset(request: ReconstructHead) -> Preset:
 
 
 def _proxy(request: ReconstructHead, capture: Capture, reporter: Reporter) -> Proxy | None:
-    """The fitted head that was given, or one fitted now where the capture has landmarks."""
-    if request.proxy is not None:
-        return read_proxy(request.proxy, request.model)
+    """The fitted head that was given, or one fitted now where the capture has landmarks, in the unit of ``capture``."""
+    path = request.proxy if request.proxy is not None else _fit(request, capture, reporter)
+    if path is None:
+        return None
+    proxy = read_proxy(path, request.model)
+    # A fit reads the capture's file, whose unit may have become known since.
+    own = _metres_of_fit(path) not in (None, 1.0)
+    return proxy.scaled(capture.metres_per_unit) if own and capture.metres_per_unit else proxy
+
+
+def _fit(request: ReconstructHead, capture: Capture, reporter: Reporter) -> Path | None:
+    """The folder of a head fitted by this job; None without one."""
     if request.preset == "draft":
         reporter.log("A draft takes a fitted head only where one is given; the face has no prior.")
         return None
@@ -175,26 +201,36 @@ def _proxy(request: ReconstructHead, capture: Capture, reporter: Reporter) -> Pr
         except MaquetteError as error:
             reporter.warning(f"No head could be fitted, so the face has no prior: {error}")
             return None
-    return read_proxy(folder, request.model)
+    return folder
+
+
+def _metres_of_fit(path: Path) -> float | None:
+    """Metres in the unit that a fitted head's files stand in: 1, or the capture's own where the fit had to find it out;
+    None for a mesh, which tells nothing."""
+    metres = (read_json(path / "report.json") or {}).get("metres_per_unit")
+    return metres if isinstance(metres, float) and metres > 0 else None
 
 
 def _scale(request: ReconstructHead, hull: Volume, reporter: Reporter) -> tuple[float, str]:
     """Metres in the capture's unit, and where they come from: of the head that was fitted, or else assumed."""
-    path = (request.proxy or reporter.folder / FIT) / "report.json"
-    if request.face_prior and path.is_file():
-        metres = json.loads(path.read_text("utf-8")).get("metres_per_unit")
-        if isinstance(metres, float) and metres > 0:
-            reporter.warning(
-                f"transforms.json does not say how large its unit is; {metres:.4g} m is taken from the fitted head. "
-                "Write metres_per_unit into it where you have measured it."
-            )
-            return metres, "head fit"
-    metres = assumed_scale(hull)
+    metres = _metres_of_fit(request.proxy or reporter.folder / FIT) if request.face_prior else None
+    source, why = "head fit", "is taken from the fitted head"
+    if metres is None:
+        metres, source = assumed_scale(hull), "assumed"
+        why = "is assumed, with which the person is as deep as heads are"
     reporter.warning(
-        f"transforms.json does not say how large its unit is; {metres:.4g} m is assumed, with which the person is as "
-        "deep as heads are. Write metres_per_unit into it where you have measured it."
+        f"transforms.json does not say how large its unit is; {metres:.4g} m {why}. Write metres_per_unit into it "
+        "where you have measured it."
     )
-    return metres, "assumed"
+    return metres, source
+
+
+def _tell_scale(metres_per_unit: float, source: str, reporter: Reporter) -> str:
+    """Leave the scale for whoever shows the capture's cameras; gives the file's name."""
+    path = reporter.folder / SCALE_FILE
+    write_json(path, {"metres_per_unit": metres_per_unit, "scale_source": source})
+    reporter.preview("scale", path)
+    return SCALE_FILE
 
 
 class _Within(Reporter):
@@ -208,7 +244,8 @@ def _fingerprint(request: ReconstructHead, capture: Capture, preset: Preset | No
     """All that a checkpoint of this job depends on."""
     pictures = [path for view in capture.views for path in (view.image, *view.masks.values())]
     labels = [capture.folder / "labels" / f"{view.name}.png" for view in capture.views]
-    files = [capture.folder / "transforms.json", capture.folder / LANDMARKS, *pictures, *labels]
+    fit = [request.proxy, request.proxy / "coefficients.npz"] if request.proxy is not None else []
+    files = [capture.folder / "transforms.json", capture.folder / LANDMARKS, *pictures, *labels, *fit]
     return fingerprint(
         dataclasses.asdict(request), preset.settings() if preset else {}, devices.name(device), files=files
     )
@@ -232,8 +269,8 @@ def _placed(views: list[HeadView], cameras: dict[str, np.ndarray]) -> list[HeadV
 
 def _written(
     mesh: BakedMesh, views: list[HeadView], capture: Capture, request: ReconstructHead, reporter: Reporter
-) -> dict:
-    """head.npz, head.ply and the textures, of this mesh and of the fitted head where it has UVs."""
+) -> tuple[dict, dict]:
+    """head.npz, head.ply and texture.png: their names, and what a report tells of the texture."""
     folder = reporter.folder
     texture = bake_texture(
         mesh.vertices, mesh.faces, mesh.uv, views, request.texture, reporter, sharp=_in_full_size(capture)
@@ -249,24 +286,25 @@ def _written(
     if texture.picture is not None:
         _picture(folder / "texture.png", texture.picture)
         files["texture"] = "texture.png"
-    return files
+    return files, {"texture": texture.report}
 
 
 def _fitted_head_texture(
     proxy: Proxy, mesh: BakedMesh, views: list[HeadView], capture: Capture, request: ReconstructHead, reporter: Reporter
-) -> dict:
-    """proxy_texture.png: the photographs in the fitted head's own UVs, where it has any and no hair hides it."""
+) -> tuple[dict, dict]:
+    """proxy_texture.png: the photographs in the fitted head's own UVs, where it has any and no hair hides it; its name,
+    and what a report tells of it."""
     path = request.proxy if request.proxy is not None else reporter.folder / FIT
     uv = model_to_fit(request.model).uv if path.is_dir() else read_mesh(path).uv
     if uv is None or len(uv) != len(proxy.faces):
-        return {}
+        return {}, {}
     hidden_by = mesh.vertices.astype(np.float64), mesh.faces
     texture = bake_texture(
         proxy.vertices, proxy.faces, uv, views, request.texture, reporter,
         before=hidden_by, sharp=_in_full_size(capture),
     )  # fmt: skip
     _picture(reporter.folder / "proxy_texture.png", texture.picture)
-    return {"proxy_texture": "proxy_texture.png"}
+    return {"proxy_texture": "proxy_texture.png"}, {"proxy_texture": texture.report}
 
 
 def _in_full_size(capture: Capture):
