@@ -1,5 +1,6 @@
 """How far a reconstructed head is off the true surface, where the photographs show it."""
 
+import functools
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +21,7 @@ FACING = 0.1
 """Cosine to the line of sight from which on a point is seen."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Truth:
     """A true surface, and which part of it counts.
 
@@ -37,6 +38,7 @@ class Truth:
     floor: float = -np.inf
 
 
+@functools.cache
 def truth_of(capture: Path, file: str, fewest: int = 1, below_chin: float | None = None) -> Truth:
     """The truth of a rendered capture.
 
@@ -65,17 +67,26 @@ def measure(prediction: Path, truth: Truth, capture: Path, views: int = 0, chose
     cameras = [view.camera for view in read_capture(capture).views]
     cameras = [cameras[k] for k in spread(cameras, views)]
     found = read_head_mesh(prediction).surface
-    where, face, weights = even_samples(truth.surface.surface, POINTS)
-    normals = truth.surface.surface.smooth_normals(face, weights)
-    counts = seen_by(truth.surface.surface, where, normals, cameras) >= truth.fewest
-    counts &= where[:, 2] >= truth.floor
+    where, counts = _shown(truth, capture, views)
     if chosen is not None:
-        counts &= chosen
+        counts = counts & chosen
     visible = _figures(_distance(found, where[counts]))
     where, face, weights = even_samples(found, POINTS)
     counts = seen_by(found, where, found.smooth_normals(face, weights), cameras) >= truth.fewest
     counts &= where[:, 2] >= truth.floor
     return {"visible": visible, "back": _figures(_distance(truth.surface.surface, where[counts]))}
+
+
+@functools.cache
+def _shown(truth: Truth, capture: Path, views: int) -> tuple[np.ndarray, np.ndarray]:
+    """Samples (P, 3) of the truth, and whether they count (P,) bool; a truth is met by many predictions."""
+    cameras = [view.camera for view in read_capture(capture).views]
+    surface = truth.surface.surface
+    where, face, weights = even_samples(surface, POINTS)
+    counts = seen_by(
+        surface, where, surface.smooth_normals(face, weights), [cameras[k] for k in spread(cameras, views)]
+    )
+    return where, (counts >= truth.fewest) & (where[:, 2] >= truth.floor)
 
 
 def on_face(truth: Truth, capture: Path) -> np.ndarray:
