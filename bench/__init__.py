@@ -17,4 +17,5 @@ BENCHES = {
     "detail-animation": "bench.detail_animation",
     "head": "bench.head",
     "head-ablation": "bench.head_ablation",
+    "head-bakes": "bench.head_bakes",
 }

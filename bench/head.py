@@ -4,12 +4,12 @@ import argparse
 import dataclasses
 import json
 import os
-import resource
 import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -45,6 +45,8 @@ class Row:
         preset: of the request.
         fault: of ``head_faults.FAULTS``, or "unposed" for cameras that nobody knows.
         bar: millimetres that the mean must not pass, if there is a bar.
+        size: pixels of the scan's pictures; 0 for the bench's.
+        words: further words of the command.
     """
 
     name: str
@@ -54,8 +56,12 @@ class Row:
     narrow: bool = False
     fault: str = ""
     bar: float | None = None
+    size: int = 0
+    words: tuple[str, ...] = ()
 
 
+PAPER = ("--networks", "reduced", "--rounds", "60")
+"""What two cores can do of the preset paper in minutes."""
 ROWS = (
     Row("real scan, 3 views over 180 degrees", "scan", 3, bar=2.5),
     Row("real scan, 3 views over 115 degrees", "scan", 3, narrow=True, bar=2.5),
@@ -66,6 +72,7 @@ ROWS = (
     Row("built-in head with straight hair, 12 views around", "straight", bar=2.5),
     *(Row(f"real scan, 12 views, {words}", "scan", fault=fault) for fault, (words, _) in FAULTS.items()),
     Row("real scan, 12 views, cameras unknown", "scan", fault="unposed"),
+    Row("real scan, 12 views of 128², paper, reduced", "scan", preset="paper", size=128, words=PAPER),
 )
 SHOWN = {ROWS[3].name: 1, ROWS[5].name: 0}
 """Rows that heads.jpg shows, and which of their pictures."""
@@ -99,7 +106,7 @@ def measured(row: Row, options: argparse.Namespace, extra: tuple[str, ...] = (),
     """Reconstruct one row, and measure it."""
     capture, truth = scene_of(row, options)
     folder = options.out / name if name else folder_of(row, options)
-    given, words = capture, [*extra]
+    given, words = capture, [*row.words, *extra]
     if row.fault == "unposed":
         given = _placed_by_head(capture, folder)
         words += ["--proxy", str(folder / "fit"), "--refine-cameras"]
@@ -130,27 +137,44 @@ def scene_of(row: Row, options: argparse.Namespace) -> tuple[Path, Truth]:
     if row.scene != "scan":
         capture = hair_capture(row.scene, options.samples)
         return capture, truth_of(capture, "surface.ply", HAIR_SEEN_BY)
-    capture = options.scan or scan_capture(Photography(size=options.size, samples=options.samples))
+    capture = options.scan or scan_capture(Photography(size=row.size or options.size, samples=options.samples))
     if row.views != 12:
         chosen = NARROW if row.narrow else HALF_CIRCLE[row.views]
         capture = some_views(capture, chosen, options.out / "captures" / f"scan-{row.views}{'-narrow' * row.narrow}")
     return capture, truth_of(capture, "head.ply", below_chin=0.0)
 
 
+class Spent(NamedTuple):
+    """What a command took: seconds, seconds of processors, and the most memory of any of its processes in MB."""
+
+    seconds: float
+    processor: float
+    peak_mb: float
+
+
 def backend(kind: str, *words) -> tuple[float, float]:
-    """Run a command of the backend's: seconds, and seconds of processors. Its words go to a log beside its files."""
+    """As ``spent_on``, for seconds and those of processors."""
+    spent = spent_on(kind, *words)
+    return spent.seconds, spent.processor
+
+
+def spent_on(kind: str, *words) -> Spent:
+    """Run a command of the backend's. Its words go to a log beside its files."""
     out = Path(words[-1])
     out.mkdir(parents=True, exist_ok=True)
-    before, command = resource.getrusage(resource.RUSAGE_CHILDREN), [sys.executable, "-P", "-m", "backend", kind]
+    command = [sys.executable, "-P", "-m", "backend", kind, *map(str, words)]
     with (out / "log.txt").open("w") as log:
-        environment = os.environ | {"PYTHONPATH": str(CHECKOUT)}
         began = os.times().elapsed
-        done = subprocess.run([*command, *map(str, words)], stdout=log, stderr=subprocess.STDOUT, env=environment)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    if done.returncode:
-        raise MaquetteError(f"'{kind}' ended with code {done.returncode}; {out / 'log.txt'} says why.")
-    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return os.times().elapsed - began, used
+        process = subprocess.Popen(
+            command, stdout=log, stderr=subprocess.STDOUT, env=os.environ | {"PYTHONPATH": str(CHECKOUT)}
+        )
+        _, status, used = os.wait4(process.pid, 0)
+        seconds = os.times().elapsed - began
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise MaquetteError(f"'{kind}' ended with code {process.returncode}; {out / 'log.txt'} says why.")
+    unit = 1 << 20 if sys.platform == "darwin" else 1 << 10
+    return Spent(seconds, used.ru_utime + used.ru_stime, used.ru_maxrss / unit)
 
 
 def told(result: dict) -> str:
