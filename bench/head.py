@@ -102,11 +102,18 @@ def run(options: argparse.Namespace) -> None:
     print(f"Results in {options.out / 'results.md'}")
 
 
-def measured(row: Row, options: argparse.Namespace, extra: tuple[str, ...] = (), name: str = "") -> dict:
-    """Reconstruct one row, and measure it."""
+def measured(
+    row: Row, options: argparse.Namespace, extra: tuple[str, ...] = (), name: str = "", same: tuple[str, ...] = ()
+) -> dict:
+    """Reconstruct one row, and measure it.
+
+    Args:
+        extra: words of the request that tell the row from others; ``same`` are those that all rows have.
+        name: of its folder, where another than its own is meant.
+    """
     capture, truth = scene_of(row, options)
     folder = options.out / name if name else folder_of(row, options)
-    given, words = capture, [*row.words, *extra]
+    given, words = capture, [*row.words, *extra, *same]
     if row.fault == "unposed":
         given = _placed_by_head(capture, folder)
         words += ["--proxy", str(folder / "fit"), "--refine-cameras"]
