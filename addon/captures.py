@@ -193,9 +193,15 @@ def fitted_scale(scene: bpy.types.Scene, folder: Path) -> float:
     return ours.metres_per_unit if ours.scaled_capture and Path(ours.scaled_capture) == Path(folder) else 0.0
 
 
-def set_fitted_scale(scene: bpy.types.Scene, folder: Path, metres_per_unit: float) -> None:
-    """Remember how large the unit of a capture is, and bring its cameras in the scene to metres."""
-    scene.maquette.scaled_capture, scene.maquette.metres_per_unit = str(folder), metres_per_unit
+def set_fitted_scale(scene: bpy.types.Scene, folder: Path, metres_per_unit: float, source: str = "head fit") -> None:
+    """Remember how large the unit of a capture is, and bring its cameras in the scene to metres.
+
+    Args:
+        source: where that comes from, of ``formats.capture.SCALE_SOURCES``.
+    """
+    ours = scene.maquette
+    ours.scaled_capture, ours.metres_per_unit = str(folder), metres_per_unit
+    ours.scale_assumed = source == "assumed"
     for collection in scene.collection.children_recursive:
         if SCALE not in collection or Path(collection[FOLDER]) != Path(folder):
             continue

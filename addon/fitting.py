@@ -84,7 +84,13 @@ def bring_in_photo_fit(job, result: dict) -> None:
         metres = float(result["metres_per_unit"])
         captures.set_fitted_scale(scene, folder, metres)
         scaled = Matrix.Scale(metres, 4)
-    rig = add_fitted_head(job, result, f"{folder.name} Head", scaled)
+    rig = add_photo_fit(job, result, f"{folder.name} Head", scaled)
+    scene.maquette.head = rig.mesh
+
+
+def add_photo_fit(job, result: dict, name: str, moved: Matrix) -> Rig:
+    """``add_fitted_head`` of a fit to photographs, with its skin's colours and its picture over the photographs."""
+    rig = add_fitted_head(job, result, name, moved)
     if "albedo" in result:
         with np.load(job.folder / result["albedo"], allow_pickle=False) as file:
             residual.set_albedo(rig.mesh, file["vertices"])
@@ -93,7 +99,7 @@ def bring_in_photo_fit(job, result: dict) -> None:
         picture.name = f"{rig.mesh.name} Overlay"
         picture.pack()  # the job's folder may go
         residual.set_report(rig.mesh, residual.report_of(rig.mesh) | {"overlay": picture.name})
-    scene.maquette.head = rig.mesh
+    return rig
 
 
 def scan_now(job) -> tuple[str, Matrix]:

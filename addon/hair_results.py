@@ -46,8 +46,9 @@ def matrix_as_list(head: bpy.types.Object) -> list[float]:
 
 def take_scale(job, path: Path) -> None:
     """Bring the job's capture to the scale that its head gave it, so that its cameras see what the job makes."""
-    scale = json.loads(path.read_text(encoding="utf-8"))["metres_per_unit"]
-    captures.set_fitted_scale(bpy.context.scene, Path(job.request["capture"]), float(scale))
+    scale = json.loads(path.read_text(encoding="utf-8"))
+    folder, metres = Path(job.request["capture"]), float(scale["metres_per_unit"])
+    captures.set_fitted_scale(bpy.context.scene, folder, metres, scale.get("scale_source", "head fit"))
 
 
 @jobs.on_preview("reconstruct-hair")

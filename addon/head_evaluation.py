@@ -70,6 +70,15 @@ class MaquetteHeadEvaluation(bpy.types.PropertyGroup):
             ("none", "As They Lie", "Measure them where they are"),
         ],
     )  # fmt: skip
+    start: property_of(
+        EvaluateHead, "start",
+        items=[
+            ("auto", "Automatic", "Landmarks where both heads have them, else their middles and sizes"),
+            ("landmarks", "Landmarks", "Lay landmarks that both heads have on each other first"),
+            ("centroids", "Middles", "Lay their middles on each other first, at the same size"),
+            ("as they lie", "As They Lie", "They nearly lie on each other: begin there"),
+        ],
+    )  # fmt: skip
     region: bpy.props.StringProperty(
         name="Region", description="Vertex group of the truth that counts; without one, all of it"
     )
@@ -124,8 +133,8 @@ def write_inputs(context: bpy.types.Context, folder: Path) -> EvaluateHead:
         point, normal = metres * matrix[:3, 3], matrix[:3, 2]
         values["plane"] = " ".join(f"{number:.9g}" for number in (*point, *normal))
     return EvaluateHead(
-        **values, unit=repr(metres), truth_unit=repr(metres), align=settings.align, within=settings.within,
-        outside=settings.outside, points=settings.points, seed=settings.seed,
+        **values, unit=repr(metres), truth_unit=repr(metres), align=settings.align, start=settings.start,
+        within=settings.within, outside=settings.outside, points=settings.points, seed=settings.seed,
     )  # fmt: skip
 
 

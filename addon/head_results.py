@@ -5,10 +5,13 @@ from pathlib import Path
 
 import bpy
 import numpy as np
+from mathutils import Matrix
 
 from ..backend.contract import BakeTexture, ReconstructHead
+from ..backend.errors import MaquetteError
 from ..backend.formats.head import read_head
-from . import hair_results, jobs
+from . import captures, fitting, hair_results, jobs
+from .flame_rig import Rig
 from .heads import UV_LAYER, add_head, triangle_mesh
 from .sdf_baking import set_labels
 from .settings import property_of
@@ -17,6 +20,13 @@ from .skin_material import photograph_material
 REPORT = "maquette_reconstruction"
 """Custom property of a reconstructed head, JSON: what the panel shows of the job's report."""
 KEPT = ("seconds", "triangles", "watertight", "holes", "priors", "seen_share", "preset", "views")
+FIT_FILES = {
+    "coefficients": "coefficients.npz", "head": "head.ply", "report": "report.json", "overlay": "overlay.png",
+    "albedo": "albedo.npz",
+}  # fmt: skip
+"""What is taken of the fit of a head that a reconstruction made, as fit-photos' result names it."""
+GUIDES = {"P": "Face", "S": "Labels", "O": "Hair"}
+"""What artists call proxy, semantics and orientation."""
 PREVIEW, PREVIEW_NAME = "head preview", "Head Preview"
 """Value of ``maquette_role`` of the surface that a running job shows, and its object's name."""
 GUIDE_OF = "maquette_guide_of"
@@ -57,6 +67,27 @@ class MaquetteHeadSurface(bpy.types.PropertyGroup):
     resolution: property_of(ReconstructHead, "resolution")
     faces: property_of(ReconstructHead, "faces", name="Triangles", soft_max=2_000_000)
     texture: property_of(ReconstructHead, "texture", name="Texture", soft_max=4096)
+    uv: property_of(ReconstructHead, "uv", name="UVs")
+    prior_order: property_of(
+        ReconstructHead, "prior_order", name="Order",
+        description="In what order the fitted face, the labels and the directions of hair join",
+        items=[
+            (order, ", ".join(GUIDES[guide] for guide in order.split("-")), "")
+            for order in ("P-S-O", "P-O-S", "S-P-O", "S-O-P", "O-P-S", "O-S-P")
+        ] + [("all", "All at Once", "")],
+    )  # fmt: skip
+    weights: property_of(ReconstructHead, "weights")
+    networks: property_of(
+        ReconstructHead, "networks",
+        items=[
+            ("published", "Published", "As in the paper: hours on a CUDA card, weeks without one"),
+            ("reduced", "Reduced", "Small ones, for trials"),
+        ],
+    )  # fmt: skip
+    rounds: property_of(ReconstructHead, "rounds")
+    fixed_cameras: property_of(
+        ReconstructHead, "fixed_cameras", description="Keep the cameras where they are; the paper lets them move"
+    )
     device: property_of(ReconstructHead, "device")
     seed: property_of(ReconstructHead, "seed")
     detached: bpy.props.BoolProperty(
@@ -66,12 +97,18 @@ class MaquetteHeadSurface(bpy.types.PropertyGroup):
     )
     size: property_of(BakeTexture, "size", name="Texture", soft_max=8192)
     level: property_of(BakeTexture, "level", name="Level Seams")
+    baked_views: property_of(BakeTexture, "views")
+
+    def fits_head(self) -> bool:
+        """Whether the job fits a head where none is given and the photographs have landmarks."""
+        return self.face_prior and self.preset != "draft"
 
     def values(self) -> dict:
         """The settings that go into a request as they are."""
         names = (
-            "preset", "views", "face_prior", "semantics", "hair_label", "orientation", "refine_cameras", "resolution",
-            "faces", "texture", "device", "seed",
+            "preset", "networks", "rounds", "views", "face_prior", "semantics", "hair_label", "orientation",
+            "prior_order", "weights", "refine_cameras", "fixed_cameras", "resolution", "faces", "uv", "texture",
+            "device", "seed",
         )  # fmt: skip
         return {name: getattr(self, name) for name in names}
 
@@ -121,12 +158,18 @@ def end_preview(job) -> None:
 
 @jobs.on_result("reconstruct-head")
 def bring_in(job, result: dict) -> None:
-    """The head in the preview's place: labels as vertex groups and attribute, its texture, and the guide's too."""
+    """The head in the preview's place: labels as vertex groups and attribute, its texture, and the guide's too; a head
+    that the job fitted, hidden; the capture's cameras where they stood at the end."""
     end_preview(job)
     if "scale" in result:
         hair_results.take_scale(job, job.folder / result["scale"])
+    if "cameras" in result:
+        poses = fitting.read_json(job.folder / result["cameras"])
+        captures.place_cameras(bpy.context.scene, Path(job.request["capture"]), poses)
     head = read_head(job.folder / result["head"])
     name = job.context.get("name") or "Reconstructed Head"
+    if "fit" in result:
+        _bring_in_fit(job, result, f"{name} Fitted")
     thing = add_head(bpy.context, head, name=name, job_id=job.id)
     set_labels(thing, head)
     texture = job.folder / result["texture"] if "texture" in result else None
@@ -137,6 +180,30 @@ def bring_in(job, result: dict) -> None:
         dress(guide, job.folder / result["proxy_texture"], f"{guide.name} Photographs")
 
 
+def _bring_in_fit(job, result: dict, name: str) -> None:
+    """The animatable head that the job fitted, in the photographs, hidden: the reconstructed one lies around it."""
+    files = {key: f"{result['fit']}/{file}" for key, file in FIT_FILES.items()}
+    in_metres = Matrix.Scale(float(result.get("fit_metres_per_unit", 1.0)), 4)
+    texture = job.folder / result["proxy_texture"] if "proxy_texture" in result else None
+    try:
+        rig = fitting.add_photo_fit(job, files, name, in_metres)
+    except MaquetteError as error:
+        job.warnings.append(f"The fitted head stayed in the job's folder: {error}")
+        if texture is not None:
+            _keep_picture(texture, f"{name} Photographs")
+        return
+    if texture is not None:
+        dress(rig.mesh, texture, f"{name} Photographs")
+    _hide(rig)
+
+
+def _hide(rig: Rig) -> None:
+    for thing in (rig.mesh, rig.armature):
+        thing.select_set(False)
+        thing.hide_set(True)
+        thing.hide_render = True
+
+
 @jobs.on_result("bake-texture")
 def bring_in_texture(job, result: dict) -> None:
     """The picture onto the mesh it was asked for, wherever that is now."""
@@ -144,10 +211,15 @@ def bring_in_texture(job, result: dict) -> None:
     if thing is not None:
         dress(thing, job.folder / result["texture"], f"{thing.name} Photographs")
         return
-    image = bpy.data.images.load(str(job.folder / result["texture"]))
-    image.name = job.title
+    _keep_picture(job.folder / result["texture"], job.title)
+
+
+def _keep_picture(path: Path, name: str) -> None:
+    """A texture whose mesh is gone is not lost."""
+    image = bpy.data.images.load(str(path))
+    image.name = name
     image.pack()
-    image.use_fake_user = True  # the mesh is gone; the picture is not lost
+    image.use_fake_user = True
 
 
 def dress(thing: bpy.types.Object, texture: Path | None, name: str) -> None:

@@ -61,6 +61,10 @@ class MaquetteScene(bpy.types.PropertyGroup):
         description="Metres in one unit of that capture; 0 before a head was fitted",
         min=0.0,
     )
+    scale_assumed: bpy.props.BoolProperty(
+        name="Assumed",
+        description="Those metres come of no fitted head: a head was taken to be as deep as most are",
+    )
     head: bpy.props.PointerProperty(
         name="Head",
         description="Mesh that the hair grows on; without one the built-in head is fitted to the capture",

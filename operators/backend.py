@@ -48,7 +48,10 @@ class MAQUETTE_OT_remove_backend(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context):
-        return job_places.backend().exists
+        if not job_places.backend().exists:
+            cls.poll_message_set("There is no backend to remove")
+            return False
+        return True
 
     def invoke(self, context, event):
         return context.window_manager.invoke_confirm(self, event)

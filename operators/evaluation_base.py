@@ -61,7 +61,10 @@ class ExportsScores(Evaluates, ExportHelper):
 
     @classmethod
     def poll(cls, context):
-        return len(cls.settings_in(context).scores) > 0
+        if not len(cls.settings_in(context).scores):
+            cls.poll_message_set("Evaluate first; there is no table to write yet")
+            return False
+        return True
 
     def act(self, context):
         path = Path(bpy.path.abspath(self.filepath))

@@ -47,7 +47,10 @@ class _AddsFlameHead:
 
     @classmethod
     def poll(cls, context):
-        return context.mode == "OBJECT"
+        if context.mode != "OBJECT":
+            cls.poll_message_set("Go to Object Mode first")
+            return False
+        return True
 
     def add(self, context, path: Path, file: str, name: str | None = None):
         """Read a model and add its head; ``file`` is what the head remembers of where it came from."""

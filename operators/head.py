@@ -26,7 +26,10 @@ class _AddsHead:
 
     @classmethod
     def poll(cls, context):
-        return context.mode == "OBJECT"
+        if context.mode != "OBJECT":
+            cls.poll_message_set("Go to Object Mode first")
+            return False
+        return True
 
     def execute(self, context):
         try:

@@ -42,7 +42,10 @@ class MAQUETTE_OT_import_strands(bpy.types.Operator, ImportHelper):
 
     @classmethod
     def poll(cls, context):
-        return context.mode == "OBJECT"
+        if context.mode != "OBJECT":
+            cls.poll_message_set("Go to Object Mode first")
+            return False
+        return True
 
     def invoke(self, context, event):
         if self.directory and self.files:  # dropped into the viewport

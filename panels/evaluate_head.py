@@ -29,6 +29,9 @@ class MAQUETTE_PT_evaluate_head(_HeadPanel, bpy.types.Panel):
         column.prop(settings, "prediction")
         column.prop(settings, "truth")
         column.prop(settings, "align")
+        row = column.row()
+        row.active = settings.align != "none"
+        row.prop(settings, "start", text="From")
         column.prop(settings, "unit")
         if settings.unit == "OTHER":
             column.prop(settings, "metres_per_unit")

@@ -54,7 +54,21 @@ class MAQUETTE_PT_head_surface_more(_SurfacePanel, bpy.types.Panel):
             row = guides.row()
             row.active = name != "hair_label" or settings.semantics
             row.prop(settings, name)
-        for name in ("refine_cameras", "views", "resolution", "faces", "device", "seed", "detached"):
+        if settings.fits_head() and settings.guide is None:
+            fit = context.scene.maquette.fit
+            column.prop(fit, "model", text="Head to Fit")
+            if fit.model == "FILE":
+                column.prop(fit, "model_file")
+        paper = settings.preset == "paper"
+        for name in ("prior_order", "weights", "fixed_cameras" if paper else "refine_cameras", "views", "resolution"):
+            column.prop(settings, name)
+        column.prop(settings, "faces")
+        row = column.row()
+        row.active = not settings.texture  # which needs them
+        row.prop(settings, "uv")
+        for name in ("networks", "rounds", "device") if paper else ():
+            column.prop(settings, name)
+        for name in ("seed", "detached"):
             column.prop(settings, name)
 
 
@@ -65,7 +79,7 @@ class MAQUETTE_PT_bake_photographs(_SurfacePanel, bpy.types.Panel):
 
     def draw(self, context):
         column = self.columns()
-        for name in ("size", "level"):
+        for name in ("size", "baked_views", "level"):
             column.prop(context.scene.maquette.head_surface, name)
         column.operator("maquette.bake_photographs", icon="TEXTURE")
         self.progress("bake-texture")
@@ -114,6 +128,8 @@ def draw_report(layout: bpy.types.UILayout, report: dict | None) -> None:
         return
     column = layout.box().column(align=True)
     column.label(text=f"{report.get('triangles', 0):,} triangles in {report.get('seconds', 0):.0f} s", icon="MESH_DATA")
+    if isinstance(views := report.get("views"), int):
+        column.label(text=f"{str(report.get('preset', '')).capitalize()}, from {views} photographs")
     draw_closed(column, report)
     priors = report.get("priors") if isinstance(report.get("priors"), dict) else {}
     took_part = [name for key, name in PRIORS.items() if priors.get(key)]

@@ -98,6 +98,16 @@ def test_heads_are_laid_on_each_other_and_cropped(places, maquette_part):
     assert all(0 < score.points <= 2000 and score.mean < 0.05 for score in settings.scores)
 
 
+def test_how_the_alignment_begins_goes_along(maquette_part, tmp_path):
+    settings = bpy.context.scene.maquette.head_evaluation
+    settings.prediction, settings.truth = ball("Prediction", 1.0, 2), ball("Truth", 1.0, 2)
+    settings.start = "as they lie"
+    request = maquette_part("addon.head_evaluation").write_inputs(bpy.context, tmp_path)
+    assert (request.align, request.start) == ("similarity", "as they lie")
+    with pytest.raises(RuntimeError, match="Evaluate first"):
+        bpy.ops.maquette.export_head_scores(filepath=str(tmp_path / "scores.csv"))
+
+
 @needs_backend
 def test_what_is_missing_is_said(balls):
     prediction, _, settings = balls

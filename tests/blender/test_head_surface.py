@@ -6,8 +6,13 @@ import os
 import bpy
 import numpy as np
 import pytest
+from bpy_extras.object_utils import world_to_camera_view
+from mathutils import Matrix, Vector
 
+from backend.formats.capture import read_capture
 from backend.formats.head import Head, read_head, write_head
+from tests.blender.flame_scene import evaluated
+from tests.blender.test_fit import Fit, overlay_at
 
 needs_backend = pytest.mark.skipif(
     not os.environ.get("MAQUETTE_BACKEND_PYTHON"), reason="MAQUETTE_BACKEND_PYTHON names no backend"
@@ -20,7 +25,7 @@ class Job:
 
     def __init__(self, folder, context=None):
         self.id, self.folder, self.title, self.context = folder.name, folder, "Surface of Anna", context or {}
-        self.request = {"capture": str(folder)}
+        self.request, self.warnings = {"capture": str(folder)}, []
 
 
 @pytest.fixture
@@ -35,7 +40,7 @@ def submitted(maquette_part, monkeypatch, tmp_path):
 
     def prepare(kind):
         folder = tmp_path / f"job{len(calls)}"
-        folder.mkdir()
+        folder.mkdir(exist_ok=True)
         return folder.name, folder
 
     monkeypatch.setattr(jobs, "prepare", prepare)
@@ -105,6 +110,10 @@ def test_settings_and_the_fitted_head_go_along(maquette, submitted, tmp_path):
     assert (request.kind, request.preset, request.views, request.semantics) == ("reconstruct-head", "draft", 3, False)
     assert (request.faces, request.proxy, request.metres_per_unit) == (5000, None, 0.0)
     assert request.capture == tmp_path / "Anna é" and "Anna é" in keywords["title"]
+    settings.prior_order, settings.weights, settings.uv, settings.texture = "S-O-P", "mask=2", False, 0
+    bpy.ops.maquette.reconstruct_head()
+    request, _ = submitted.pop()
+    assert (request.prior_order, request.weights, request.uv, request.texture) == ("S-O-P", "mask=2", False, 0)
 
     settings.guide = guide = ball()
     guide.location.x = 0.3
@@ -125,6 +134,122 @@ def test_a_capture_that_a_head_gave_its_scale_keeps_it(maquette, maquette_part, 
     maquette_part("addon.captures").set_fitted_scale(bpy.context.scene, folder, 0.25)
     bpy.ops.maquette.reconstruct_head()
     assert (submitted[0][0].metres_per_unit, submitted[0][0].scale_source) == (0.25, "head fit")
+
+
+def test_a_scale_that_was_assumed_gives_way_to_a_fitted_head(maquette, maquette_part, submitted, tmp_path):
+    folder = capture_at(tmp_path / "c", unit=None)
+    ours = bpy.context.scene.maquette
+    ours.capture = str(folder)
+    maquette_part("addon.captures").set_fitted_scale(bpy.context.scene, folder, 0.25, "assumed")
+    bpy.ops.maquette.reconstruct_head()
+    assert submitted[0][0].metres_per_unit == 0  # the job may find something better
+    ours.head_surface.guide = ball()  # but a mesh of the scene stands among its cameras
+    bpy.ops.maquette.reconstruct_head()
+    bpy.ops.maquette.bake_photographs()
+    for request, _ in submitted[1:]:
+        assert (request.metres_per_unit, request.scale_source) == (0.25, "assumed")
+
+
+def test_a_mesh_among_cameras_of_unknown_unit_is_baked_as_they_stand(maquette, submitted, tmp_path):
+    bpy.context.scene.maquette.capture = str(capture_at(tmp_path / "c", unit=None))
+    ball()
+    bpy.ops.maquette.bake_photographs()
+    assert (submitted[0][0].metres_per_unit, submitted[0][0].scale_source) == (1.0, "assumed")
+
+
+def test_the_head_model_of_the_fit_is_the_panels(maquette, submitted, tmp_path):
+    folder, ours = capture_at(tmp_path / "c"), bpy.context.scene.maquette
+    ours.capture, ours.fit.model = str(folder), "FILE"
+    assert bpy.ops.maquette.reconstruct_head() == {"FINISHED"}  # nothing is fitted without landmarks
+    (folder / "landmarks.json").write_text("{}")
+    with pytest.raises(RuntimeError, match="Choose the FLAME model file"):
+        bpy.ops.maquette.reconstruct_head()
+    ours.fit.model_file = str(folder / "transforms.json")
+    assert bpy.ops.maquette.reconstruct_head() == {"FINISHED"}
+    ours.head_surface.preset = "draft"
+    assert bpy.ops.maquette.reconstruct_head() == {"FINISHED"}
+    assert [request.model for request, _ in submitted] == ["built-in", str(folder / "transforms.json"), "built-in"]
+
+
+def test_cameras_see_the_head_of_a_capture_of_unknown_unit(maquette, maquette_part, results, tmp_path):
+    folder, unit = capture_at(tmp_path / "c", unit=None), 0.25
+    bpy.ops.maquette.open_capture(directory=str(folder))
+    job = Job(tmp_path / "job")
+    job.folder.mkdir()
+    job.request = {"capture": str(folder)}
+    labelled_head(job.folder)
+    (job.folder / "scale.json").write_text(json.dumps({"metres_per_unit": unit, "scale_source": "assumed"}))
+    scene = bpy.context.scene
+
+    def agree(thing):
+        bpy.context.view_layer.update()
+        for view in read_capture(folder).in_metres(unit, "assumed").views:
+            corners = [thing.matrix_world @ vertex.co for vertex in thing.data.vertices]
+            expected, _ = view.camera.project(np.array(corners))
+            camera = scene.objects[view.name]
+            seen = [world_to_camera_view(scene, camera, Vector(corner))[:2] for corner in corners]
+            np.testing.assert_allclose(np.array(seen) * [SIZE, -SIZE] + [0, SIZE], expected, atol=0.01)
+
+    np.savez(tmp_path / "preview.npz", vertices=np.eye(3, dtype=np.float32) / 20, faces=np.array([[0, 1, 2]], np.int32))
+    results.show_preview(job, {"name": "scale", "path": job.folder / "scale.json"})
+    results.show_preview(job, {"name": "mesh", "path": tmp_path / "preview.npz"})
+    agree(role(results.PREVIEW)[0])
+    results.bring_in(job, {"head": "head.npz", "scale": "scale.json"})
+    agree(bpy.context.active_object)
+    assert maquette_part("addon.captures").fitted_scale(scene, folder) == pytest.approx(unit)
+
+
+def test_cameras_that_moved_move_the_scenes(maquette, results, tmp_path):
+    folder = capture_at(tmp_path / "c")
+    bpy.ops.maquette.open_capture(directory=str(folder))
+    job = Job(tmp_path)
+    job.request = {"capture": str(folder)}
+    labelled_head(tmp_path)
+    before = bpy.context.scene.objects["2"].matrix_world.copy()
+    pose = Matrix.Translation((0.01, -0.6, 0.02)) @ Matrix.Rotation(1.5, 4, "X")
+    (tmp_path / "cameras.json").write_text(json.dumps({"0": np.array(pose).tolist()}))
+    results.bring_in(job, {"head": "head.npz", "cameras": "cameras.json"})
+    bpy.context.view_layer.update()
+    np.testing.assert_allclose(np.array(bpy.context.scene.objects["0"].matrix_world), np.array(pose), atol=1e-6)
+    assert bpy.context.scene.objects["2"].matrix_world == before
+
+
+def test_a_head_that_the_job_fitted_comes_along_hidden_in_its_photographs(maquette, results, tmp_path):
+    job = Job(tmp_path / "job", {"name": "Anna Surface"})
+    job.folder.mkdir()
+    fit = Fit(job.folder / "head_fit", "fit-photos")
+    (fit.folder / "report.json").write_text(json.dumps({"views": {}}))
+    overlay_at(fit.folder)
+    np.savez(fit.folder / "albedo.npz", vertices=np.full((len(fit.residual), 3), 0.5, np.float32))
+    job.request = fit.request | {"kind": "reconstruct-head", "capture": str(tmp_path)}
+    labelled_head(job.folder)
+    picture(job.folder / "proxy_texture.png", (0.9, 0.5, 0.8))
+    answer = {"head": "head.npz", "fit": "head_fit", "fit_metres_per_unit": 0.001, "proxy_texture": "proxy_texture.png"}
+    results.bring_in(job, answer)
+    surface = bpy.context.active_object
+    assert surface.name == "Anna Surface" and surface.visible_get() and surface.select_get()
+    (fitted,) = (thing for thing in role("head") if thing != surface)
+    rig = fitted.find_armature()
+    assert not fitted.visible_get() and not rig.visible_get() and fitted.hide_render and not fitted.select_get()
+    (material,) = fitted.data.materials
+    (image,) = (node.image for node in material.node_tree.nodes if node.type == "TEX_IMAGE")
+    assert image.packed_file is not None and image.size[0] == SIZE
+    fitted.hide_set(False)
+    rig.hide_set(False)
+    np.testing.assert_allclose(evaluated(fitted), fit.lies() * 0.001, atol=2e-5)
+    # Its model's file is gone: the head comes all the same, and the picture is not lost.
+    (fit.folder / "model.npz").unlink()
+    bpy.data.images.remove(image)
+    results.bring_in(job, answer)
+    assert len(role("head")) == 3 and "model.npz" in job.warnings[0]
+    assert any(image.use_fake_user and image.packed_file for image in bpy.data.images)
+
+
+def test_the_panel_knows_holes_and_what_photographs_show(maquette, results, tmp_path):
+    labelled_head(tmp_path)
+    told = {"holes": 2, "watertight": False, "seen_share": 0.7, "preset": "draft", "views": 6}
+    results.bring_in(Job(tmp_path), {"head": "head.npz"} | told)
+    assert results.report_of(bpy.context.active_object) == told
 
 
 def test_the_result_is_a_labelled_textured_head(maquette, results, tmp_path):
@@ -193,9 +318,10 @@ def test_baking_photographs_takes_a_mesh_with_uvs(maquette, submitted, tmp_path)
     bpy.context.scene.maquette.capture = str(capture_at(tmp_path / "c"))
     thing = ball()
     bpy.context.scene.maquette.head_surface.size = 256
+    bpy.context.scene.maquette.head_surface.baked_views = 2
     assert bpy.ops.maquette.bake_photographs() == {"FINISHED"}
     request, _ = submitted[0]
-    assert (request.kind, request.size, request.level) == ("bake-texture", 256, True)
+    assert (request.kind, request.size, request.level, request.views) == ("bake-texture", 256, True, 2)
     assert read_head(request.mesh).uv is not None
     while thing.data.uv_layers:
         thing.data.uv_layers.remove(thing.data.uv_layers[0])
