@@ -35,12 +35,9 @@ def carry_landmarks(capture: Capture, pictures: list[Picture], warn) -> tuple[di
             f"No photograph has {FEWEST} landmarks yet ({most} at most); click at least {FEWEST} in one from the front,"
             " such as the corners of the eyes, the nose and the corners of the mouth."
         )
-    said: list[str] = []
-    head = placed_head(capture, pictures, True, said.append)
+    head = placed_head(capture, pictures, True, warn)
     if head is None:
-        raise CaptureError(said[0].removesuffix(" The masks are made without them.") if said else _NO_HEAD)
-    for sentence in said:
-        warn(sentence)
+        raise CaptureError(_NO_HEAD)
     places = _places(head, capture, pictures)
     names, points = list(places), np.stack(list(places.values()))
     views = {view: dict(seen) for view, seen in clicked.items()}

@@ -61,8 +61,7 @@ def align_head(head: Head, views: list, reporter=None) -> Head:
 
 def fit_pose(head: Head, views: list, reporter=None) -> Alignment:
     """Find the similarity that lays a head into the views. Raises CaptureError when their masks cannot tell."""
-    if len(views) < 2:
-        raise CaptureError("Laying a head into a capture needs at least 2 photographs with masks.")
+    _enough(views)
     tick = (lambda n: None) if reporter is None else reporter.step
     shape = Shape(head)
     turn = upright_turn([np.asarray(view.world_to_camera) for view in views])
@@ -93,9 +92,7 @@ def fit_pose(head: Head, views: list, reporter=None) -> Alignment:
     matrix = _refined(shape, fine, finalists[best], rounds=4)
     tick(4)
 
-    overlap = _overlap(shape, fine, matrix)
-    pixels = max(views[0].hair.shape) / max(fine[0].hair.shape)
-    error = float(np.median(np.concatenate([np.abs(r) for r in _edge_distances(shape, fine, matrix)] or [[np.nan]])))
+    overlap, error = _agreement(shape, fine, matrix, views)
     ambiguous, reason = False, ""
     if not with_skin:
         ambiguous = True
@@ -113,7 +110,29 @@ def fit_pose(head: Head, views: list, reporter=None) -> Alignment:
         )
     back = np.eye(4)
     back[:3, :3] = turn.T
-    return Alignment(back @ matrix, overlap, error * pixels, ambiguous, reason)
+    return Alignment(back @ matrix, overlap, error, ambiguous, reason)
+
+
+def judged_pose(head: Head, views: list) -> Alignment:
+    """How well a head that stands in its place already fits the views: the alignment is the identity.
+
+    Raises CaptureError where there are fewer than two.
+    """
+    _enough(views)
+    outlines = [outline(view, FINE_SIDE) for view in _spread(views, FINE_VIEWS)]
+    return Alignment(np.eye(4), *_agreement(Shape(head), outlines, np.eye(4), views), ambiguous=False)
+
+
+def _enough(views) -> None:
+    if len(views) < 2:
+        raise CaptureError("Laying a head into a capture needs at least 2 photographs with masks.")
+
+
+def _agreement(shape: Shape, outlines: list[Outline], matrix: np.ndarray, views: list) -> tuple[float, float]:
+    """An Alignment's overlap and outline_error."""
+    pixels = max(views[0].hair.shape) / max(outlines[0].hair.shape)
+    off = [np.abs(distances) for distances in _edge_distances(shape, outlines, matrix)]
+    return _overlap(shape, outlines, matrix, above=True), pixels * float(np.median(np.concatenate(off or [[np.nan]])))
 
 
 def _spread(views, most):
@@ -238,7 +257,7 @@ def _refined(shape: Shape, views: list[Outline], matrix: np.ndarray, rounds: int
             nearest = partner = np.zeros(0, int)
             if len(view.edge):
                 distance, nearest = cKDTree(view.project(moved(rim, matrix))).query(view.edge)
-                partner = np.flatnonzero(distance < reach)
+                partner = np.flatnonzero((distance < reach) & ~shape.ends(rim)[nearest])
                 nearest = nearest[partner]
             matches.append((view, rim, nearest, partner))
         labelled = _labelled(shape, views, matrix)
@@ -302,8 +321,10 @@ def _edge_distances(shape, views, matrix):
         rim = shape.rim(view, matrix)
         if len(rim) and len(view.edge):
             _, nearest = cKDTree(view.project(moved(rim, matrix))).query(view.edge)
-            gap = view.project(moved(rim[nearest], matrix)) - view.edge
-            yield np.einsum("ec,ec->e", gap, view.edge_normal)
+            own = ~shape.ends(rim)[nearest]
+            if own.any():
+                gap = view.project(moved(rim[nearest[own]], matrix)) - view.edge[own]
+                yield np.einsum("ec,ec->e", gap, view.edge_normal[own])
 
 
 def _cost(shape, views, matrix) -> float:
@@ -317,13 +338,17 @@ def _cost(shape, views, matrix) -> float:
     return float(off + 2 * out + (np.mean(wrong) if wrong else 0.0) + 4 * (1 - _overlap(shape, views, matrix)))
 
 
-def _overlap(shape, views, matrix) -> float:
-    """Intersection over union of the head where no hair covers it and the visible skin, over all views."""
+def _overlap(shape, views, matrix, above: bool = False) -> float:
+    """Intersection over union of the head where no hair covers it and the visible skin, over all views; ``above`` the
+    head's lower end only, as shoulders are no fault of a pose, though poses are not told apart by that: the smallest
+    head would have the least to answer for."""
     both = either = 0
     for view in views:
         visible = shape.mask(view, matrix) & ~view.hair
-        both += np.count_nonzero(visible & view.skin)
-        either += np.count_nonzero(visible | view.skin)
+        rows, columns = np.nonzero(visible | view.skin)
+        counted = shape.reaches(view, matrix, rows, columns) if above else np.ones(len(rows), bool)
+        both += np.count_nonzero(counted & (visible & view.skin)[rows, columns])
+        either += np.count_nonzero(counted)
     return both / max(1, either)
 
 

@@ -26,7 +26,7 @@ def fit_scale(head: Head, views: list, reporter, *, average: bool) -> tuple[Alig
     Args:
         head: metres.
         views: ``hair.views.HairView``, in the capture's own unit.
-        reporter: of the job; is told the scale, by a warning and by the file SCALE_FILE as the preview "scale".
+        reporter: of the job; is told the scale (tell_scale).
         average: the head is the built-in one, so the size is assumed.
 
     Returns:
@@ -39,13 +39,18 @@ def fit_scale(head: Head, views: list, reporter, *, average: bool) -> tuple[Alig
     metres_per_unit = 1.0 / float(np.cbrt(np.linalg.det(found.matrix[:3, :3])))
     alignment = replace(found, matrix=np.diag([metres_per_unit] * 3 + [1.0]) @ found.matrix)
     fits = "a head of average size fits the photographs" if average else "the head, at its own size, fits them"
+    tell_scale(metres_per_unit, fits, reporter)
+    if alignment.reason:
+        reporter.warning(alignment.reason)
+    return alignment, metres_per_unit
+
+
+def tell_scale(metres_per_unit: float, fits: str, reporter) -> None:
+    """Tell a scale that a head gave a capture: by a warning, and by the file SCALE_FILE as the preview "scale"."""
     reporter.warning(
         f"transforms.json does not say how large its unit is; {metres_per_unit:.4g} m is assumed, with which {fits}."
         " Write metres_per_unit into it where you have measured it."
     )
-    if alignment.reason:
-        reporter.warning(alignment.reason)
     path = Path(reporter.folder) / SCALE_FILE
     write_json(path, {"metres_per_unit": metres_per_unit, "scale_source": SCALE_SOURCE})
     reporter.preview("scale", path)
-    return alignment, metres_per_unit

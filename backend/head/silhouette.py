@@ -102,6 +102,10 @@ def _free_edge(skin, person, hair):
     return np.column_stack([x, y]) + 0.5 + shift[:, None] * normal, normal
 
 
+_NECK = 0.15
+"""Of a head's height: by so much from its lower end shoulders may stand out beside it."""
+
+
 class Shape:
     """A head's triangles, prepared for outlines: which edges part faces that look towards and away from a camera.
 
@@ -110,6 +114,8 @@ class Shape:
         cloud: (C, 3) many points spread evenly over the surface.
         points, normals: (S, 3) spread evenly over the surface, with the direction that it faces there.
         scalp: (S,) bool or None, of the points.
+        end: metres, the height over which the head has all that the pictures show.
+        middle: (3,) of its box.
     """
 
     def __init__(self, head: Head, samples: int = 800):
@@ -119,6 +125,9 @@ class Shape:
         cross = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
         length = np.linalg.norm(cross, axis=1)
         self.face_normals = cross / np.maximum(length, 1e-20)[:, None]
+        bottom, top = self.vertices[:, 2].min(), self.vertices[:, 2].max()
+        self.end = bottom + _NECK * (top - bottom)
+        self.middle = (self.vertices.min(axis=0) + self.vertices.max(axis=0)) / 2
         self._edges()
         rng = np.random.default_rng(0)
         chosen, self.points = self._spread(rng, samples, corners, length)
@@ -146,6 +155,17 @@ class Shape:
         lone = np.ones(len(edges), bool)
         lone[first] = lone[first + 1] = False
         self.open_edges = edges[lone]
+
+    def ends(self, points: np.ndarray) -> np.ndarray:
+        """(R,) bool: points (R, 3) of the head, in its own frame, by which it ends though the person goes on."""
+        return points[:, 2] < self.end
+
+    def reaches(self, view: Outline, matrix: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+        """(N,) bool: pixels that lie higher up the person than where the head ends when it stands at ``matrix``."""
+        foot = np.append(self.middle[:2], self.end)
+        low, high = view.project(moved(np.stack([foot, self.middle]), matrix))
+        up = high - low
+        return (columns + 0.5 - low[0]) * up[0] + (rows + 0.5 - low[1]) * up[1] > 0
 
     def rim(self, view: Outline, matrix: np.ndarray) -> np.ndarray:
         """(R, 3) points on the head, in its own frame, that make its outline in a view when it stands at ``matrix``."""

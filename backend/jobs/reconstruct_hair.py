@@ -20,6 +20,7 @@ from ..checkpoint import Checkpoints, fingerprint
 from ..contract import ReconstructHair
 from ..errors import CaptureError
 from ..formats.capture import Capture, read_capture
+from ..formats.capture_landmarks import FILE as LANDMARKS
 from ..formats.head import BUILT_IN_HEAD, Head, read_head, write_head
 from ..formats.job_folder import write_json
 from ..formats.strands import Strands, write_npz
@@ -30,6 +31,7 @@ from ..hair.presets import PRESETS, Preset
 from ..hair.report import StageClock, write_losses, write_orientation
 from ..hair.views import HairView
 from ..head.align import align_head
+from ..head.landmarked import landmarked_head
 from ..head.scale import SCALE_FILE, SCALE_SOURCE, fit_scale
 from ..protocol import Reporter
 from .check_capture import check_before
@@ -198,8 +200,8 @@ def run(request: ReconstructHair, reporter: Reporter) -> dict:
 def _head(
     request: ReconstructHair, capture: Capture, views: list[HairView], reporter: Reporter
 ) -> tuple[Head, float | None]:
-    """The head asked for, or the built-in one laid into the masks, and the metres in the capture's unit where the head
-    had to tell them.
+    """The head asked for, or the built-in one laid onto the landmarks or else into the masks, and the metres in the
+    capture's unit where the head had to tell them.
 
     A head that is given stands where it stands and is as large as it is, so a capture in an unknown unit is then taken
     to be in metres, as the head is.
@@ -207,6 +209,10 @@ def _head(
     if request.head is not None:
         return read_head(request.head, request.scalp, request.unit, request.up), None
     head = read_head(BUILT_IN_HEAD, request.scalp)
+    landmarked = landmarked_head(capture, reporter)
+    if landmarked is not None:
+        fitted, metres_per_unit = landmarked
+        return (fitted if request.scalp is None else fitted.with_scalp(head.scalp)), metres_per_unit
     if capture.metres_per_unit is not None:
         return align_head(head, views, reporter), None
     alignment, metres_per_unit = fit_scale(head, views, reporter, average=True)
@@ -217,7 +223,7 @@ def _fingerprint(request: ReconstructHair, capture: Capture, preset: Preset, dev
     """All that a checkpoint of this job depends on."""
     pictures = [path for view in capture.views for path in (view.image, *view.masks.values())]
     heads = [path for path in (request.head or BUILT_IN_HEAD, request.scalp) if path is not None]
-    files = [capture.folder / "transforms.json", *pictures, *heads]
+    files = [capture.folder / "transforms.json", capture.folder / LANDMARKS, *pictures, *heads]
     return fingerprint(dataclasses.asdict(request), preset.settings(), devices.name(device), files=files)
 
 

@@ -22,7 +22,7 @@ from ..agreement import nearest_point
 from .pictures import Picture
 
 _MODES = 20
-"""Of identity: landmarks tell no more."""
+"""Of identity: enough to tell where a face is."""
 _HEAD = 0.12
 """Metres: about half of a head's height and length."""
 _MIDDLE = 0.045
@@ -106,7 +106,11 @@ class Subject:
 def find_subject(capture: Capture, pictures: list[Picture], posed: bool, warn) -> Subject:
     """Where the head is, from landmarks where there are any, else from what the cameras look at."""
     up = np.array([0.0, 0.0, 1.0])
-    head = placed_head(capture, pictures, posed, warn)
+    try:
+        head = placed_head(capture, pictures, posed, warn)
+    except CaptureError as error:
+        warn(f"{error} The masks are made without them.")
+        head = None
     if head is not None:
         outer = np.concatenate([head.regions["face"], head.regions["scalp"]])
         points = head.vertices[outer]
@@ -146,8 +150,16 @@ def placed_head(
     posed: bool,
     warn,
     landmarks: dict[str, dict[str, np.ndarray]] | None = None,
+    modes: int = _MODES,
 ) -> PlacedHead | None:
-    """The head that a capture's landmarks place, or None where they are too few or do not agree."""
+    """The head that a capture's landmarks place, or None where they are too few.
+
+    Args:
+        modes: of its identity that are fitted; 0 takes all.
+
+    Raises:
+        CaptureError: the landmarks do not agree, or form no face.
+    """
     model = model_to_fit(BUILT_IN)
     points = named_points(model)
     mean = landmarks_of(model)
@@ -164,16 +176,12 @@ def placed_head(
     names = dict(zip(mean.names, mean.points.astype(np.float64), strict=True))
     middle = mean.points.mean(axis=0).astype(np.float64)
     scaled = posed and capture.metres_per_unit is None
-    try:
-        placing = (names, middle, views)
-        placement, views = place_head(*placing, scaled, warn) if posed else place_cameras(*placing, warn)
-    except CaptureError as error:
-        warn(f"{error} The masks are made without them.")
-        return None
+    placing = (names, middle, views)
+    placement, views = place_head(*placing, scaled, warn) if posed else place_cameras(*placing, warn)
     stage = Stage(FlameLayer(model, dtype=torch.float64), placement, torch.float64)
-    free = ("identity", "joints") + (("turn", "shift") if posed else ("camera_turn", "camera_shift"))
+    free = ("identity", "expression", "joints") + (("turn", "shift") if posed else ("camera_turn", "camera_shift"))
     free += ("size",) if scaled else ()
-    x, noise = fit_landmarks(stage, Marks.of(points, model.faces, views), stage.unknowns(_MODES), free)
+    x, noise = fit_landmarks(stage, Marks.of(points, model.faces, views), stage.unknowns(modes), free)
     with torch.no_grad():
         vertices = stage.world(x, stage.head(x)).numpy()
     cameras = {p.name: p.camera for p in pictures}
