@@ -54,7 +54,7 @@ class MaquetteMasks(bpy.types.PropertyGroup):
     side: property_of(MakeMasks, "side", name="Cut Out at", subtype="PIXEL")
     replace: property_of(MakeMasks, "replace", name="Replace Yours")
     task: bpy.props.StringProperty(
-        name="Model", description="MediaPipe's face_landmarker.task; empty to carry what was clicked",
+        name="MediaPipe", description="MediaPipe's face_landmarker.task; empty to carry what was clicked",
         subtype="FILE_PATH",
     )  # fmt: skip
 

@@ -1,6 +1,7 @@
 """Whether a capture is good enough to reconstruct from: each finding says what is amiss and what to do about it."""
 
 import json
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -16,7 +17,9 @@ from .masks.pictures import Picture, load_pictures
 from .masks.where import Subject, find_subject, placed_head, seen_landmarks
 
 SIDE = 320
-"""Pixels that a picture's longer side is reduced to; sharpness is measured on the photograph itself."""
+"""Pixels that a picture's longer side is reduced to, for all but its sharpness."""
+SHARP_SIDE = 1600
+"""Pixels, for its sharpness: a blur of a few pixels of the photograph must still be one here, its noise must not."""
 FEWEST, FEW = 3, 8
 GAP = 60.0
 """Degrees around the head without a photograph that leave a side unseen."""
@@ -38,7 +41,7 @@ def check_capture(capture: Capture, posed: bool, warn, tick=lambda: None) -> Che
     Args:
         posed: its cameras have places.
         warn: takes sentences about what could not be read.
-        tick: called for each photograph.
+        tick: called twice for each photograph.
 
     Raises:
         CaptureError: a photograph cannot be read.
@@ -56,7 +59,7 @@ def check_capture(capture: Capture, posed: bool, warn, tick=lambda: None) -> Che
     persons = [_person(p, m, subject) for p, m in zip(pictures, masks, strict=True)]
     findings += _count(pictures)
     findings += _coverage(pictures, azimuths, subject)
-    findings += _sharpness(pictures, persons, azimuths)
+    findings += _sharpness(pictures, persons, azimuths, tick)
     findings += _exposure(pictures, persons, azimuths)
     findings += _size(pictures, subject)
     findings += mask_findings(pictures, masks, subject)
@@ -107,8 +110,12 @@ def _side(azimuth: float) -> str:
     return names[round(azimuth / 90) % 4]
 
 
-def _sharpness(pictures: list[Picture], persons: list[np.ndarray], azimuths: np.ndarray) -> list[Finding]:
-    values = np.array([_detail(p, person) for p, person in zip(pictures, persons, strict=True)])
+def _sharpness(pictures: list[Picture], persons: list[np.ndarray], azimuths: np.ndarray, tick) -> list[Finding]:
+    values = []
+    for picture, person in zip(pictures, persons, strict=True):
+        values.append(_detail(picture, person))
+        tick()
+    values = np.array(values)
     if len(values) < FEWEST:
         return []
     usual = _around(values, azimuths)
@@ -137,7 +144,13 @@ def _around(values: np.ndarray, azimuths: np.ndarray) -> np.ndarray:
 def _detail(picture: Picture, person: np.ndarray) -> float:
     """How much of the person's light and dark is fine: the Laplacian over the gradient, which contrast does not alter
     (Pech-Pacheco et al., "Diatom Autofocusing in Brightfield Microscopy", 2000, held against the contrast)."""
-    grey = picture.image.astype(np.float32).mean(axis=2)
+    image = load_photograph(replace(picture.view, masks={}), SHARP_SIDE)[0]
+    person = cv2.resize(person.astype(np.uint8), image.shape[1::-1], interpolation=cv2.INTER_NEAREST) > 0
+    rows, columns = np.flatnonzero(person.any(axis=1)), np.flatnonzero(person.any(axis=0))
+    if len(rows):
+        box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+        image, person = image[box], person[box]
+    grey = image.astype(np.float32).mean(axis=2)
     fine = np.abs(cv2.Laplacian(grey, cv2.CV_32F, ksize=3))
     coarse = cv2.GaussianBlur(grey, (0, 0), 2.5)
     slope = np.hypot(cv2.Sobel(coarse, cv2.CV_32F, 1, 0), cv2.Sobel(coarse, cv2.CV_32F, 0, 1))
@@ -203,7 +216,7 @@ def _size(pictures: list[Picture], subject: Subject) -> list[Finding]:
 
 def _camera_findings(capture: Capture, pictures: list[Picture], posed: bool) -> list[Finding]:
     if not posed:
-        return [Finding("cameras", YELLOW, "Nobody knows where the cameras stood; solve them (Import Photos).")]
+        return [Finding("cameras", YELLOW, "Nobody knows where the cameras stood; solve them (Import Photographs).")]
     found = []
     report = _solved(capture)
     if report.get("missing"):
@@ -227,7 +240,7 @@ def _camera_findings(capture: Capture, pictures: list[Picture], posed: bool) -> 
                 (),
             )
         )
-    found += _far_off(report)
+    found += _far_off(report, {p.name for p in pictures})
     found += _landmark_residuals(capture, pictures)
     if not found:
         said = f", {error:.2f} pixels off" if isinstance(error, (int, float)) else ""
@@ -235,11 +248,11 @@ def _camera_findings(capture: Capture, pictures: list[Picture], posed: bool) -> 
     return found
 
 
-def _far_off(report: dict) -> list[Finding]:
+def _far_off(report: dict, names: set[str]) -> list[Finding]:
     """Pictures whose cameras fit the points that the others agree on far worse than those do."""
     errors = report.get("error_per_picture")
     errors = errors if isinstance(errors, dict) else {}
-    errors = {name: e for name, e in errors.items() if isinstance(e, (int, float))}
+    errors = {name: e for name, e in errors.items() if name in names and isinstance(e, (int, float))}
     if len(errors) < FEWEST:
         return []
     limit = max(RESIDUAL, 3 * float(np.median(list(errors.values()))))
@@ -254,10 +267,12 @@ def _landmark_residuals(capture: Capture, pictures: list[Picture]) -> list[Findi
     """Views whose clicked landmarks lie elsewhere than the others' rays meet."""
     if len([v for v in read_capture_landmarks(capture.folder, carried=False).values() if len(v) >= 6]) < 2:
         return []
-    said: list[str] = []
-    head = placed_head(capture, pictures, True, said.append)
+    try:
+        head = placed_head(capture, pictures, True, lambda sentence: None)
+    except CaptureError as error:
+        return [Finding("cameras", RED, str(error))]
     if head is None:
-        return [Finding("cameras", RED, said[0].removesuffix(" The masks are made without them."))] if said else []
+        return []
     seen = seen_landmarks(capture, pictures, set(head.landmarks))
     found = []
     for picture in pictures:

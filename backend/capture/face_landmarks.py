@@ -3,6 +3,7 @@
 Neither comes with Maquette: ``mediapipe`` is a package of its own, and its ``face_landmarker.task`` a file of Google's.
 """
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -51,7 +52,7 @@ def detect_landmarks(
     except ImportError as error:
         raise EnvironmentTrouble(
             "Finding landmarks needs the package mediapipe, which the backend's environment does not have; install it "
-            "there, or set the landmarks in the photographs by hand."
+            f"there ({sys.executable} -m pip install mediapipe), or click the landmarks in one to three photographs."
         ) from error
     try:
         landmarker = FaceLandmarker.create_from_model_path(str(task))

@@ -37,7 +37,7 @@ def _leave(folder: Path, capture: Path) -> None:
 
 def checked_capture(capture: Capture, posed: bool, reporter: Reporter) -> Checked:
     """Check a capture and leave check.json and check.jpg in the job's folder."""
-    reporter.stage("Checking the capture", len(capture.views))
+    reporter.stage("Checking the capture", 2 * len(capture.views))
     checked = check_capture(capture, posed, reporter.warning, reporter.step)
     write_json(reporter.folder / "check.json", checked.report())
     sheet = np.ascontiguousarray(check_sheet(checked)[..., ::-1])
@@ -49,6 +49,7 @@ def check_before(capture: Capture, reporter: Reporter) -> None:
     """Check a capture before something is reconstructed from it: what is amiss is a warning, and nothing is stopped."""
     try:
         checked = checked_capture(capture, True, reporter)
+        _leave(reporter.folder, capture.folder)
     except CaptureError as error:
         reporter.log(f"The capture cannot be checked: {error}")
         return

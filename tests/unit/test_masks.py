@@ -9,15 +9,19 @@ import cv2
 import numpy as np
 import pytest
 
+from backend.capture import check
 from backend.capture.check import check_capture
+from backend.capture.masks.pictures import Picture
 from backend.capture.masks.store import MaskStore
 from backend.contract import FindLandmarks, MakeMasks
 from backend.errors import CaptureError
-from backend.formats.capture import read_capture, write_capture
+from backend.formats.capture import Camera, View, read_capture, write_capture
 from backend.formats.capture_landmarks import Seen, read_capture_landmarks, write_capture_landmarks
 from backend.formats.flame_files import read_flame_model
 from backend.formats.head import BUILT_IN_HEAD
 from backend.formats.mask_strokes import BACKGROUND, BUST, HAIR, label_colours, write_strokes
+from backend.head.landmarked import landmarked_head
+from backend.head.scale import SCALE_FILE
 from backend.jobs.find_landmarks import run as find_landmarks
 from backend.jobs.make_masks import run as make_masks
 from backend.protocol import SilentReporter
@@ -268,3 +272,48 @@ def test_the_check_names_a_side_that_nobody_photographed(capture):
     assert widest.light == "yellow"
     assert set(widest.views) == {whole.views[0].name, whole.views[3].name}
     assert any(f.subject == "masks" and f.light == "red" for f in checked.findings)
+
+
+def test_a_blur_of_some_pixels_of_a_large_photograph_is_seen(tmp_path):
+    """Reduced to the size that all else is checked at, neither picture would show it."""
+    random, person = np.random.default_rng(0), np.zeros((240, 320), bool)
+    person[40:200, 100:220] = True
+    values = []
+    sharp = sum(cv2.resize(random.normal(0, 12, (1200 // n, 1600 // n)), (1600, 1200)) for n in (1, 4, 16)) + 128
+    for sigma in (0, 3):
+        path = tmp_path / f"{sigma}.png"
+        picture = cv2.GaussianBlur(sharp, (0, 0), sigma) if sigma else sharp
+        cv2.imwrite(str(path), np.repeat(picture.clip(0, 255).astype(np.uint8)[..., None], 3, axis=2))
+        camera = Camera(1600, 1200, 1500, 1500, 800, 600, np.eye(4))
+        none = np.zeros((240, 320), np.uint8)
+        view = View(path.stem, path, camera)
+        values.append(check._detail(Picture(view, camera.resized(320, 240), none, none, none), person))
+    assert values[1] < check.BLURRED * values[0]
+
+
+@pytest.mark.parametrize("metres", [None, 1.0])
+def test_a_head_is_laid_by_landmarks_of_some_photographs(capture, metres, tmp_path):
+    """In a capture that says its unit, and in one whose unit is a quarter of a metre, which the head then tells."""
+    unit = 0.25 if metres is None else 1.0
+    given, views = read_capture(capture), []
+    for view in given.views:
+        pose = view.camera.camera_to_world.copy()
+        pose[:3, 3] /= unit
+        views.append(dataclasses.replace(view, camera=dataclasses.replace(view.camera, camera_to_world=pose)))
+    source = given.scale_source if metres else "assumed"
+    write_capture(dataclasses.replace(given, views=tuple(views), metres_per_unit=metres, scale_source=source))
+    marks = read_capture_landmarks(capture)
+    some = sorted(marks, key=lambda view: -sum(seen.visible for seen in marks[view].values()))[:2]
+    write_capture_landmarks(capture, {view: marks[view] for view in some})
+    reporter = SilentReporter(tmp_path / "job")
+    head, found = landmarked_head(read_capture(capture), reporter)
+    truth = random_head(read_flame_model(BUILT_IN_HEAD), 4)
+    assert len(head.scalp) and head.uv is not None
+    if metres is None:
+        assert found == pytest.approx(unit, rel=0.05), "people differ in size"
+        assert json.loads((reporter.folder / SCALE_FILE).read_text())["metres_per_unit"] == found
+    else:
+        assert found is None
+        assert np.linalg.norm(head.vertices - truth, axis=1).mean() < 0.006
+    write_capture_landmarks(capture, {some[0]: marks[some[0]]})
+    assert landmarked_head(read_capture(capture), reporter) is None, "one photograph does not tell how far a head is"
