@@ -5,21 +5,25 @@ import json
 import shutil
 from pathlib import Path
 
+import cv2
 import numpy as np
 
+from backend.contract import OuterSurface
 from backend.evaluate.strands import evaluate
 from backend.formats.capture import read_capture
 from backend.formats.capture_landmarks import Seen, read_capture_landmarks, write_capture_landmarks
 from backend.formats.mesh_ply import write_ply
 from backend.formats.strands import Strands, read_npz
+from backend.jobs import outer_surface
+from backend.protocol import SilentReporter
 
 from .capture_scene import Photographs, Scene, scene_of
 from .capture_score import camera_errors, mask_agreement, on_truth
 from .head import backend
-from .head_measure import measure, truth_of
+from .head_measure import measure, on_face, truth_of
 
 HELP = "Photographs in: cameras, metres and masks found from bare pictures, and hair and head from all of that."
-STEPS = ("photographs", "video", "few", "place", "masks", "hair", "head")
+STEPS = ("photographs", "video", "few", "many", "large", "place", "masks", "hair", "head")
 CLICKED = ("view_000", "view_002", "view_016")
 """Views from the front and either side that the artist clicks in."""
 LANDMARKS = (
@@ -29,13 +33,22 @@ LANDMARKS = (
 CLICK_NOISE = 1.0
 """Pixels, standard deviation, that a click misses its place by."""
 FEW = ("view_000", "view_001", "view_018")
+MANY, MANY_SIDE = 200, 1600
+"""Pictures, and pixels of their longer side: each of the photographs several times, enlarged, with other noise."""
+LARGE, LARGE_SIDE = 12, 7680
+"""Likewise of pictures in 8K."""
+NOISE = 4.0
+"""Of 255, standard deviation, in the pictures that are enlarged."""
+CAMERAS = ("photographs", "video", "few", "many", "large")
+"""Steps that end in cameras."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Options of ``bench capture``."""
     parser.add_argument("--steps", nargs="+", choices=STEPS, default=list(STEPS), help="Only these, in this order.")
     parser.add_argument("--scene", type=Path, metavar="DIR", help="Folder of a scene that is rendered already.")
-    parser.add_argument("--preset", default="standard", help="Of the reconstructions. Default: standard.")
+    parser.add_argument("--hair-preset", default="standard", help="Of the step hair. Default: standard.")
+    parser.add_argument("--head-preset", default="standard", help="Of the step head. Default: standard.")
 
 
 def run(options: argparse.Namespace) -> None:
@@ -71,6 +84,36 @@ def _few(scene: Scene, options: argparse.Namespace) -> dict:
     return _imported(pictures, options.out / "few", scene)
 
 
+def _many(scene: Scene, options: argparse.Namespace) -> dict:
+    """What 200 pictures cost."""
+    pictures, names = _enlarged(scene, options.out / "many-pictures", MANY, MANY_SIDE)
+    return _imported(pictures, options.out / "many", scene, names=names)
+
+
+def _large(scene: Scene, options: argparse.Namespace) -> dict:
+    """What pictures in 8K cost whose working copies are as large."""
+    pictures, names = _enlarged(scene, options.out / "large-pictures", LARGE, LARGE_SIDE)
+    return _imported(pictures, options.out / "large", scene, "--side", 0, names=names)
+
+
+def _enlarged(scene: Scene, folder: Path, count: int, side: int) -> tuple[Path, dict[str, str]]:
+    """A folder of so many pictures, and what each shows: neighbours first, and then again from the beginning."""
+    folder.mkdir(exist_ok=True)
+    rng, photos, names = np.random.default_rng(0), sorted(scene.photos.glob("*.jpg")), {}
+    for number in range(count):
+        photo = photos[number % len(photos)]
+        picture = cv2.imread(str(photo))
+        scale = side / max(picture.shape)
+        picture = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
+        noise = np.empty(picture.shape, np.int16)
+        cv2.setRNGSeed(int(rng.integers(2**31)))
+        cv2.randn(noise, 0, NOISE)
+        name = f"{photo.stem}_{number // len(photos)}"
+        cv2.imwrite(str(folder / f"{name}.jpg"), cv2.add(picture, noise, dtype=cv2.CV_8U))
+        names[name] = photo.stem
+    return folder, names
+
+
 def _place(scene: Scene, options: argparse.Namespace) -> dict:
     """Clicked landmarks in three views, and metres by the head that is fitted to them."""
     capture = options.out / "photographs" / "capture"
@@ -101,7 +144,7 @@ def _hair(scene: Scene, options: argparse.Namespace) -> dict:
     )
     for name, capture, head in ways:
         folder = options.out / f"hair-{name}"
-        words = ("--head", head, "--preset", options.preset, "--out", folder)
+        words = ("--head", head, "--preset", options.hair_preset, "--out", folder)
         spent = _spent(*backend("reconstruct-hair", capture, *words))
         strands = read_npz(folder / "strands.npz")
         place = on_truth(read_capture(capture), read_capture(scene.truth))
@@ -112,14 +155,22 @@ def _hair(scene: Scene, options: argparse.Namespace) -> dict:
 
 
 def _head(scene: Scene, options: argparse.Namespace) -> dict:
-    truth, results = truth_of(scene.truth, "scan.ply", below_chin=0.0), {}
+    """Hair and all: the truth is the scan and its strands, closed into one surface, where two photographs see it."""
+    ground = scene.truth / "ground_truth"
+    if not (ground / "surface.ply").is_file():
+        request = OuterSurface(head=ground / "scan.ply", strands=ground / "strands.npz")
+        outer_surface.run(request, SilentReporter(ground))
+    truth, results = truth_of(scene.truth, "surface.ply", fewest=2, below_chin=0.0), {}
+    face = on_face(truth, scene.truth)
     for name, capture in (("found", options.out / "photographs" / "capture"), ("true", scene.truth)):
         folder = options.out / f"head-{name}"
-        spent = _spent(*backend("reconstruct-head", capture, "--preset", options.preset, "--out", folder))
+        spent = _spent(*backend("reconstruct-head", capture, "--preset", options.head_preset, "--out", folder))
         mesh, faces = _vertices(folder / "head.ply")
         place = on_truth(read_capture(capture), read_capture(scene.truth))
         write_ply(folder / "laid.ply", place.apply(mesh), faces)
-        results[name] = measure(folder / "laid.ply", truth, scene.truth)["visible"] | spent
+        figures = measure(folder / "laid.ply", truth, scene.truth)["visible"]
+        bare = measure(folder / "laid.ply", truth, scene.truth, chosen=face)["visible"]
+        results[name] = figures | {f"face_{key}": bare[key] for key in ("mean", "median", "p95")} | spent
     return results
 
 
@@ -162,7 +213,7 @@ def _spent(seconds: float, processor: float) -> dict:
 def table(results: dict) -> str:
     """What was measured, to read."""
     lines = ["# Photographs in", "", "Rendered photographs of a real scan with painted skin and synthetic hair.", ""]
-    cameras = [(name, results[name]) for name in ("photographs", "video", "few") if name in results]
+    cameras = [(name, results[name]) for name in CAMERAS if name in results]
     if cameras:
         lines += ["| pictures | placed | centres, mm, mean | worst | focal, % | points | px | MB | processor s |"]
         lines += ["|---|---|---|---|---|---|---|---|---|"]

@@ -37,6 +37,9 @@ _SURE = 0.5
 """Alpha, or mask, from which a pixel is the person's."""
 _CLEAR = 0.02
 """Share of a picture's pixels that are transparent, from which its alpha is meant."""
+MADE = ("masks", "strokes", "landmarks.json")
+"""In a capture's folder: what is made for its pictures by hand, or by jobs that take long."""
+CHECKED = ("check.json", "check.jpg")
 _NAMED = 4
 _NARROW = 8.0
 """Degrees between the outermost cameras under which depth is hardly seen."""
@@ -56,6 +59,7 @@ def run(request: ImportPhotos, reporter: Reporter) -> dict:
     source = Path(request.pictures).expanduser()
     if source.is_dir() and source.resolve() in (folder.resolve(), (folder / "images").resolve()):
         raise CaptureError(f"The capture would replace the pictures in {source}; choose another folder for it.")
+    _check_free(folder)
     solving = reporter.folder / "solving"
     in_order = source.suffix.lower() in VIDEOS
     photos = _photos(request, source, solving, reporter)
@@ -64,8 +68,12 @@ def run(request: ImportPhotos, reporter: Reporter) -> dict:
     by_name = {picture.name: photo for picture, photo in zip(pictures, photos, strict=True)}
     world, upright = assumed_world([structure.cameras[name] for name in by_name if name in structure.cameras])
     if not upright:
-        reporter.warning("The pictures do not say which way is up; Head Up by a fitted head sets the capture upright.")
+        reporter.warning(
+            "The pictures do not say which way is up; By a Fitted Head (Scale, place-capture) sets the capture upright."
+        )
     views, colours = _views(request, folder, structure, by_name, world, reporter)
+    for name in CHECKED:
+        (folder / name).unlink(missing_ok=True)
     write_capture(Capture(folder, tuple(views), None, "assumed"))
     write_points(
         folder, points=apply(world, structure.points).astype(np.float32),
@@ -105,7 +113,7 @@ def _to_solve(request: ImportPhotos, photos: list[Photograph], folder: Path, rep
     """Write every picture at the size to solve, grey, and say which lens it has and where features may lie."""
     folder.mkdir(parents=True, exist_ok=True)
     reporter.stage("Reading pictures", len(photos))
-    masks = _masks(request, photos)
+    masks = _mask_files(request, photos)
     lenses: dict[tuple, Lens] = {}
     pictures, left_out = [], []
     for number, photo in enumerate(photos):
@@ -117,8 +125,11 @@ def _to_solve(request: ImportPhotos, photos: list[Photograph], folder: Path, rep
             continue
         name = f"{number:04d}.jpg"
         write_picture(folder / name, cv2.cvtColor(pixels[..., :3], cv2.COLOR_BGR2GRAY))
-        mask = masks.get(photo.path)
-        if mask is None and pixels.shape[2] == 4 and (pixels[..., 3] < 128).mean() > _CLEAR:
+        mask = None
+        if photo.path in masks:
+            mask = read_mask(masks[photo.path])
+            mask = cv2.resize(mask, pixels.shape[1::-1], interpolation=cv2.INTER_AREA) > _SURE
+        elif pixels.shape[2] == 4 and (pixels[..., 3] < 128).mean() > _CLEAR:
             mask = pixels[..., 3] >= 128
         key = {"kinds": (photo.camera,), "one": (), "each": (number,)}[request.lenses]
         width, height = pixels.shape[1::-1]
@@ -142,7 +153,18 @@ def _lens(request: ImportPhotos, photo: Photograph, width: int, height: int) -> 
     return Lens(width, height, _GUESSED_FOCAL * max(width, height), False)
 
 
-def _masks(request: ImportPhotos, photos: list[Photograph]) -> dict[Path, np.ndarray]:
+def _check_free(folder: Path) -> None:
+    """Raises CaptureError where a folder has what an artist made for the pictures that are in it now."""
+    made = [name for name in MADE if (folder / name).exists()]
+    if made:
+        raise CaptureError(
+            f"{folder} holds a capture with {' and '.join(made)} that belong to its pictures; choose another folder for"
+            " the new capture, or remove that one first."
+        )
+
+
+def _mask_files(request: ImportPhotos, photos: list[Photograph]) -> dict[Path, Path]:
+    """Picture → its mask."""
     if request.masks is None:
         return {}
     folder = Path(request.masks).expanduser()
@@ -154,7 +176,7 @@ def _masks(request: ImportPhotos, photos: list[Photograph]) -> dict[Path, np.nda
         raise CaptureError(
             f"No mask in {folder} is named as one of the pictures is, such as {photos[0].path.stem}.png."
         )
-    return {path: read_mask(file) > _SURE for path, file in found.items()}
+    return found
 
 
 def _views(
@@ -164,8 +186,9 @@ def _views(
     """The registered pictures without distortion at the size to work with, and (P, 3) the points' mean colours, BGR."""
     kept = [(name, photo) for name, photo in by_name.items() if name in structure.cameras]
     names = names_in_capture([(photo.path.name, photo.path) for _, photo in kept])
-    if (folder / "images").is_dir() and (folder / "transforms.json").is_file():
-        shutil.rmtree(folder / "images")
+    # A capture that is there stays whole until this one is.
+    unfinished = folder / "images.part"
+    shutil.rmtree(unfinished, ignore_errors=True)
     reporter.stage("Straightening pictures", len(kept))
     views, total, count = [], np.zeros((len(structure.points), 3)), np.zeros(len(structure.points))
     for (name, photo), file in zip(kept, names, strict=True):
@@ -182,10 +205,20 @@ def _views(
         transparent = pixels.shape[2] == 4
         ending = ".png" if transparent or photo.path.suffix.lower() in (".png", ".tif", ".tiff", ".bmp") else ".jpg"
         path = folder / "images" / Path(file).with_suffix(ending)
-        write_picture(path, straight)
+        write_picture(unfinished / path.name, straight)
         views.append(View(path.stem, path, moved(pinhole, world)))
         reporter.step()
+    if (folder / "images").is_dir() and (folder / "transforms.json").is_file():
+        shutil.rmtree(folder / "images")
+    _move_in(unfinished, folder / "images")
     return views, total / np.maximum(count, 1)[:, None]
+
+
+def _move_in(unfinished: Path, images: Path) -> None:
+    images.mkdir(parents=True, exist_ok=True)
+    for path in unfinished.iterdir():
+        path.replace(images / path.name)
+    unfinished.rmdir()
 
 
 def _add_colours(pixels, camera: Camera, solved: Camera, seen, total: np.ndarray, count: np.ndarray) -> None:

@@ -231,11 +231,22 @@ def test_masks_are_found_by_name(tmp_path):
     cv2.imwrite(str(tmp_path / "A.png"), np.full((6, 8), 255, np.uint8))
     photos, _ = photographs_in(tmp_path / "photos")
     request = ImportPhotos(pictures=tmp_path / "photos", masks=tmp_path)
-    found = import_photos._masks(request, photos)
-    assert [path.name for path in found] == ["a.jpg"] and next(iter(found.values())).all()
+    found = import_photos._mask_files(request, photos)
+    assert {path.name: mask.name for path, mask in found.items()} == {"a.jpg": "A.png"}
     (tmp_path / "A.png").rename(tmp_path / "z.png")
     with pytest.raises(CaptureError, match=r"a\.png"):
-        import_photos._masks(request, photos)
+        import_photos._mask_files(request, photos)
+
+
+def test_what_was_made_for_other_pictures_is_not_written_over(tmp_path):
+    save(tmp_path / "photos" / "a.jpg", np.zeros((6, 8, 3), np.uint8))
+    kept = tmp_path / "capture" / "strokes" / "a.png"
+    kept.parent.mkdir(parents=True)
+    kept.write_bytes(b"mine")
+    request = ImportPhotos(pictures=tmp_path / "photos", capture=tmp_path / "capture")
+    with pytest.raises(CaptureError, match="with strokes that belong to its pictures"):
+        import_photos.run(request, SilentReporter(tmp_path / "job"))
+    assert kept.read_bytes() == b"mine"
 
 
 def test_blurred_frames_are_left_out_where_sharp_ones_run_out():
