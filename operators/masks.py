@@ -60,6 +60,9 @@ def open_image(context: bpy.types.Context, image: bpy.types.Image, mode: str) ->
     space = area.spaces.active
     space.image = image
     space.ui_mode = mode
+    if mode == "PAINT":
+        # An editor that was another one has its brush's radius, strength and colour folded away.
+        space.show_region_toolbar = space.show_region_tool_header = True
     region = next(region for region in area.regions if region.type == "WINDOW")
     with context.temp_override(window=window, area=area, region=region):
         bpy.ops.image.view_all(fit_view=True)

@@ -168,6 +168,31 @@ class BlenderWindow:
         self.ask("None")
         self._xdotool("key", keys)
 
+    def drag(self, start, end, steps: int = 12):
+        """Drag the mouse from one place (x, y) on the screen to another."""
+        self._xdotool("mousemove", *start)
+        self.ask("None")
+        self._xdotool("mousedown", 1)
+        for step in range(1, steps + 1):
+            share = step / steps
+            self._xdotool("mousemove", *(round(a + share * (b - a)) for a, b in zip(start, end, strict=True)))
+            self.ask("None")
+        self._xdotool("mouseup", 1)
+        self.ask("None")
+        self.ask("None")
+
+    def place_of_last_window(self) -> tuple[int, int]:
+        """Left and top, on the screen, of the window that Blender opened last."""
+        command = ["xdotool", "search", "--onlyvisible", "--class", "Blender"]
+        found = subprocess.run(command, env=self._environment, capture_output=True, text=True, check=True)
+        last = max(found.stdout.split(), key=int)
+        told = subprocess.run(
+            ["xdotool", "getwindowgeometry", "--shell", last],
+            env=self._environment, capture_output=True, text=True, check=True,
+        ).stdout  # fmt: skip
+        values = dict(line.split("=") for line in told.split())
+        return int(values["X"]), int(values["Y"])
+
     def raise_preferences(self):
         """Bring the preferences' window, which stands where no window manager put it, wholly onto the screen."""
         self._xdotool("search", "--sync", "--name", "Preferences", "windowmove", 100, 150)
