@@ -76,7 +76,7 @@ class MaquetteHeadSurface(bpy.types.PropertyGroup):
             for order in ("P-S-O", "P-O-S", "S-P-O", "S-O-P", "O-P-S", "O-S-P")
         ] + [("all", "All at Once", "")],
     )  # fmt: skip
-    weights: property_of(ReconstructHead, "weights")
+    weights: property_of(ReconstructHead, "weights", name="Loss Weights")
     networks: property_of(
         ReconstructHead, "networks",
         items=[

@@ -39,7 +39,7 @@ class MAQUETTE_PT_head_surface(_SurfacePanel, bpy.types.Panel):
         row.scale_y = 1.4
         row.operator("maquette.reconstruct_head", icon="PLAY")
         self.progress("reconstruct-head")
-        draw_report(self.layout, head_results.report_of(context.active_object))
+        draw_report(self.layout, context, head_results.report_of(context.active_object))
 
 
 class MAQUETTE_PT_head_surface_more(_SurfacePanel, bpy.types.Panel):
@@ -66,9 +66,7 @@ class MAQUETTE_PT_head_surface_more(_SurfacePanel, bpy.types.Panel):
         row = column.row()
         row.active = not settings.texture  # which needs them
         row.prop(settings, "uv")
-        for name in ("networks", "rounds", "device") if paper else ():
-            column.prop(settings, name)
-        for name in ("seed", "detached"):
+        for name in (*(("networks", "rounds") if paper else ()), "device", "seed", "detached"):
             column.prop(settings, name)
 
 
@@ -122,7 +120,7 @@ class MAQUETTE_PT_baked_mesh(_SurfacePanel, bpy.types.Panel):
             column.label(text=f"{report['pieces_left_out']} loose pieces left out", icon="INFO")
 
 
-def draw_report(layout: bpy.types.UILayout, report: dict | None) -> None:
+def draw_report(layout: bpy.types.UILayout, context: bpy.types.Context, report: dict | None) -> None:
     """What is known of a reconstructed head, if it is one."""
     if report is None:
         return
@@ -133,7 +131,7 @@ def draw_report(layout: bpy.types.UILayout, report: dict | None) -> None:
     draw_closed(column, report)
     priors = report.get("priors") if isinstance(report.get("priors"), dict) else {}
     took_part = [name for key, name in PRIORS.items() if priors.get(key)]
-    column.label(text=f"Guided by {', '.join(took_part) or 'photographs and masks alone'}")
+    draw_sentence(column, context, f"Guided by {', '.join(took_part) or 'photographs and masks alone'}")
     if isinstance(share := report.get("seen_share"), int | float):
         column.label(text=f"Photographs show {share:.0%} of it")
 
