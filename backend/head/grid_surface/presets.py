@@ -131,7 +131,9 @@ PRESETS = {
             LevelConfig(nodes=56, steps=80),
             LevelConfig(nodes=80, steps=60, sweep=SweepConfig(side=192, reach=0.028, steps=45)),
             LevelConfig(nodes=120, steps=50, sweep=SweepConfig(side=320, reach=0.009, steps=31)),
-            LevelConfig(nodes=176, steps=40, patches=1000, sweep=SweepConfig(side=512, reach=0.003, steps=17, window=9)),
+            LevelConfig(
+                nodes=176, steps=40, patches=1000, sweep=SweepConfig(side=512, reach=0.003, steps=17, window=9)
+            ),
         ),
     ),
 }
