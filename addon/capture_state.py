@@ -30,11 +30,13 @@ class CaptureState:
         views: how many.
         scale: one of ``SCALES``.
         report: what import-photos says of the cameras that it solved; empty for others.
+        posed: somebody knows where the cameras stood.
     """
 
     views: int
     scale: str
     report: dict
+    posed: bool = True
 
 
 class MaquettePhotos(bpy.types.PropertyGroup):
@@ -63,7 +65,8 @@ def _read(folder: Path) -> CaptureState | None:
         frames = values["frames"]
         unit, source = values.get("metres_per_unit"), values.get("scale_source", "assumed")
         scale = "unknown" if unit is None and source == "assumed" else source
-        return CaptureState(len(frames), scale if scale in SCALES else "unknown", _solved(folder))
+        posed = any("transform_matrix" in frame for frame in frames)
+        return CaptureState(len(frames), scale if scale in SCALES else "unknown", _solved(folder), posed)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 

@@ -33,12 +33,12 @@ LANDMARKS = (
 CLICK_NOISE = 1.0
 """Pixels, standard deviation, that a click misses its place by."""
 FEW = ("view_000", "view_001", "view_018")
-MANY, MANY_SIDE = 200, 1600
-"""Pictures, and pixels of their longer side: each of the photographs several times, enlarged, with other noise."""
-LARGE, LARGE_SIDE = 12, 7680
+MANY, MANY_SIDE = 200, 800
+"""Pictures, and pixels of their longer side: each of the photographs several times, with other noise."""
+LARGE, LARGE_SIDE = 4, 7680
 """Likewise of pictures in 8K."""
 NOISE = 4.0
-"""Of 255, standard deviation, in the pictures that are enlarged."""
+"""Of 255, standard deviation."""
 CAMERAS = ("photographs", "video", "few", "many", "large")
 """Steps that end in cameras."""
 

@@ -58,6 +58,13 @@ class MAQUETTE_OT_import_photos(bpy.types.Operator, ImportHelper):
     )  # fmt: skip
     focal: property_of(ImportPhotos, "focal", name="Focal Length")
     solve_side: property_of(ImportPhotos, "solve_side", name="Solve at", subtype="PIXEL")
+    cameras: property_of(
+        ImportPhotos, "cameras",
+        items=[
+            ("solve", "Solve", "Find where the cameras stood"),
+            ("none", "Not Yet", "Make masks of a person who turned first; Solve Again by the Person then finds them"),
+        ],
+    )  # fmt: skip
     # Without a folder's button, which can do nothing inside a file browser.
     masks: bpy.props.StringProperty(
         name="Masks",
@@ -77,7 +84,7 @@ class MAQUETTE_OT_import_photos(bpy.types.Operator, ImportHelper):
     def draw(self, context):
         self.layout.use_property_split = True
         self.layout.use_property_decorate = False
-        for name in ("side", "frames", "lenses", "focal", "masks", "solve_side", "capture"):
+        for name in ("side", "frames", "cameras", "lenses", "focal", "masks", "solve_side", "capture"):
             self.layout.prop(self, name)
 
     def execute(self, context):
@@ -94,6 +101,7 @@ class MAQUETTE_OT_import_photos(bpy.types.Operator, ImportHelper):
             frames=self.frames,
             lenses=self.lenses,
             focal=self.focal,
+            cameras=self.cameras,
             masks=Path(bpy.path.abspath(self.masks)) if self.masks else None,
             capture=Path(bpy.path.abspath(self.capture)) if self.capture else new_capture_beside(source),
         )

@@ -77,6 +77,12 @@ class MAQUETTE_PT_capture_cameras(CaptureStep, bpy.types.Panel):
             column.label(text="Its transforms.json cannot be read", icon="ERROR")
             return
         report = state.report
+        if masks_of(folder)["person"] and state.scale != "rendered":
+            column.operator("maquette.solve_again", icon="FILE_REFRESH")
+        if not state.posed:
+            text = f"{state.views} photographs; nobody knows where their cameras stood. Make masks of the person, then"
+            draw_sentence(column, context, f"{text} Solve Again by the Person.", icon="INFO")
+            return
         if not report:
             column.label(text=f"{state.views} cameras", icon="CHECKMARK")
             return
@@ -92,8 +98,6 @@ class MAQUETTE_PT_capture_cameras(CaptureStep, bpy.types.Panel):
         column.operator(
             "maquette.show_capture_points", icon="POINTCLOUD_DATA", depress=points_shown(context.scene, folder)
         )
-        if masks_of(folder)["person"]:
-            column.operator("maquette.solve_again", icon="FILE_REFRESH")
 
 
 class MAQUETTE_PT_capture_scale(CaptureStep, bpy.types.Panel):

@@ -28,6 +28,10 @@ class ImportPhotos(Request):
     focal: float = setting(
         "Focal length as for full frame; 0 for what the pictures say.", 0.0, minimum=0.0, maximum=2000.0, unit="mm"
     )
+    cameras: str = setting(
+        "Solve the cameras, or none yet: for masks of a person who turned, by which they are solved then.", "solve",
+        choices=("solve", "none"),
+    )  # fmt: skip
     masks: Path | None = setting(
         "Folder of masks of the person (white), named as the pictures: nothing else counts then, for a person who"
         " turned, or a background that moved.", None,

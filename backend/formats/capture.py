@@ -213,12 +213,15 @@ def has_poses(folder: Path) -> bool:
         return True  # whoever reads it as a capture says what is wrong
 
 
-def write_capture(capture: Capture) -> Path:
+def write_capture(capture: Capture, poses: bool = True) -> Path:
     """Write ``transforms.json`` in metres to the capture's folder (made if need be) and return its path.
 
     A capture in an unknown unit is written in that unit, and stays unknown.
 
     Pictures and masks are not written; their paths must lie in the capture's folder.
+
+    Args:
+        poses: without them, nobody knows where the cameras stood.
     """
     frames = []
     for view in capture.views:
@@ -229,7 +232,8 @@ def write_capture(capture: Capture) -> Path:
             "fl_x": camera.fx, "fl_y": camera.fy, "cx": camera.cx, "cy": camera.cy,
         }  # fmt: skip
         frame |= dict(zip(DISTORTION, camera.distortion, strict=False))
-        frame["transform_matrix"] = camera.camera_to_world.tolist()
+        if poses:
+            frame["transform_matrix"] = camera.camera_to_world.tolist()
         frames.append(frame)
     unit = {} if capture.metres_per_unit is None else {"metres_per_unit": 1.0}
     light = {} if capture.light_bounces is None else {"light_bounces": capture.light_bounces}

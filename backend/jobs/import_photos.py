@@ -2,6 +2,7 @@
 
 import shutil
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -10,6 +11,7 @@ import numpy as np
 from ..capture.frame import POINTS, apply, assumed_world, moved, write_points
 from ..capture.images import read_mask
 from ..capture.picture_folder import (
+    FEWEST,
     MOST,
     Photograph,
     focal_of_film,
@@ -40,6 +42,7 @@ _CLEAR = 0.02
 MADE = ("masks", "strokes", "landmarks.json")
 """In a capture's folder: what is made for its pictures by hand, or by jobs that take long."""
 CHECKED = ("check.json", "check.jpg")
+_ROWS = 512
 _NAMED = 4
 _NARROW = 8.0
 """Degrees between the outermost cameras under which depth is hardly seen."""
@@ -63,6 +66,8 @@ def run(request: ImportPhotos, reporter: Reporter) -> dict:
     solving = reporter.folder / "solving"
     in_order = source.suffix.lower() in VIDEOS
     photos = _photos(request, source, solving, reporter)
+    if request.cameras == "none":
+        return _unsolved(request, folder, photos, solving, reporter)
     pictures = _to_solve(request, photos, solving / "pictures", reporter)
     structure = solve(solving / "pictures", pictures, solving, in_order, request.seed, reporter)
     by_name = {picture.name: photo for picture, photo in zip(pictures, photos, strict=True)}
@@ -72,8 +77,7 @@ def run(request: ImportPhotos, reporter: Reporter) -> dict:
             "The pictures do not say which way is up; By a Fitted Head (Scale, place-capture) sets the capture upright."
         )
     views, colours = _views(request, folder, structure, by_name, world, reporter)
-    for name in CHECKED:
-        (folder / name).unlink(missing_ok=True)
+    _forget(folder)
     write_capture(Capture(folder, tuple(views), None, "assumed"))
     write_points(
         folder, points=apply(world, structure.points).astype(np.float32),
@@ -88,6 +92,40 @@ def run(request: ImportPhotos, reporter: Reporter) -> dict:
     return {"capture": str(folder), "sparse": POINTS, "report": "report.json"} | {
         key: report[key] for key in ("pictures", "registered", "missing", "points", "error_pixels", "seconds")
     }
+
+
+def _unsolved(request: ImportPhotos, folder: Path, photos: list[Photograph], solving: Path, reporter: Reporter) -> dict:
+    """The pictures as a capture whose cameras nobody knows, lens distortion and all."""
+    names = names_in_capture([(photo.path.name, photo.path) for photo in photos])
+    unfinished, views = _unfinished(folder), []
+    reporter.stage("Reading pictures", len(photos))
+    for photo, file in zip(photos, names, strict=True):
+        try:
+            pixels = read_upright(photo, request.side)
+        except CaptureError as error:
+            reporter.warning(f"{error} It is left out.")
+            continue
+        height, width = pixels.shape[:2]
+        path = folder / "images" / _named(file, photo, pixels)
+        write_picture(unfinished / path.name, pixels)
+        focal = _lens(request, photo, width, height).focal
+        views.append(View(path.stem, path, Camera(width, height, focal, focal, width / 2, height / 2, np.eye(4))))
+        reporter.step()
+    if len(views) < FEWEST:
+        raise CaptureError(too_few(len(views)))
+    _move_in(unfinished, folder)
+    _forget(folder)
+    for name in (POINTS, "report.json"):
+        (folder / name).unlink(missing_ok=True)
+    write_capture(Capture(folder, tuple(views), None, "assumed"), poses=False)
+    shutil.rmtree(solving, ignore_errors=True)
+    return {"capture": str(folder), "pictures": len(views), "registered": 0}
+
+
+def _forget(folder: Path) -> None:
+    """Remove what a check said of the pictures that were here before."""
+    for name in CHECKED:
+        (folder / name).unlink(missing_ok=True)
 
 
 def _photos(request: ImportPhotos, source: Path, solving: Path, reporter: Reporter) -> list[Photograph]:
@@ -140,7 +178,7 @@ def _to_solve(request: ImportPhotos, photos: list[Photograph], folder: Path, rep
         reporter.step()
     for photo in left_out:
         photos.remove(photo)
-    if len(photos) < 3:
+    if len(photos) < FEWEST:
         raise CaptureError(too_few(len(photos)))
     return pictures
 
@@ -186,9 +224,7 @@ def _views(
     """The registered pictures without distortion at the size to work with, and (P, 3) the points' mean colours, BGR."""
     kept = [(name, photo) for name, photo in by_name.items() if name in structure.cameras]
     names = names_in_capture([(photo.path.name, photo.path) for _, photo in kept])
-    # A capture that is there stays whole until this one is.
-    unfinished = folder / "images.part"
-    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished = _unfinished(folder)
     reporter.stage("Straightening pictures", len(kept))
     views, total, count = [], np.zeros((len(structure.points), 3)), np.zeros(len(structure.points))
     for (name, photo), file in zip(kept, names, strict=True):
@@ -198,23 +234,44 @@ def _views(
         camera = solved.resized(width, height)
         pinhole = undistorted_camera(camera)
         _add_colours(pixels, camera, solved, structure.seen[name], total, count)
-        straight = pixels
-        if pinhole is not camera:
-            x, y = sampling_positions(camera, pinhole)
-            straight = cv2.remap(pixels, x - 0.5, y - 0.5, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-        transparent = pixels.shape[2] == 4
-        ending = ".png" if transparent or photo.path.suffix.lower() in (".png", ".tif", ".tiff", ".bmp") else ".jpg"
-        path = folder / "images" / Path(file).with_suffix(ending)
+        straight = pixels if pinhole is camera else _straightened(pixels, camera, pinhole)
+        path = folder / "images" / _named(file, photo, pixels)
         write_picture(unfinished / path.name, straight)
         views.append(View(path.stem, path, moved(pinhole, world)))
         reporter.step()
-    if (folder / "images").is_dir() and (folder / "transforms.json").is_file():
-        shutil.rmtree(folder / "images")
-    _move_in(unfinished, folder / "images")
+    _move_in(unfinished, folder)
     return views, total / np.maximum(count, 1)[:, None]
 
 
-def _move_in(unfinished: Path, images: Path) -> None:
+def _straightened(pixels: np.ndarray, camera: Camera, pinhole: Camera) -> np.ndarray:
+    """A picture as its pinhole camera sees it, some rows at a time: the places of an 8K picture's pixels take 2 GB."""
+    straight = np.empty((pinhole.height, pinhole.width, pixels.shape[2]), np.uint8)
+    for top in range(0, pinhole.height, _ROWS):
+        band = replace(pinhole, height=min(_ROWS, pinhole.height - top), cy=pinhole.cy - top)
+        x, y = sampling_positions(camera, band)
+        straight[top : top + band.height] = cv2.remap(
+            pixels, x - 0.5, y - 0.5, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+        )
+    return straight
+
+
+def _named(file: str, photo: Photograph, pixels: np.ndarray) -> str:
+    """The working copy's name: a JPEG only where the picture was compressed already and nothing is transparent."""
+    whole = pixels.shape[2] == 4 or photo.path.suffix.lower() in (".png", ".tif", ".tiff", ".bmp")
+    return Path(file).with_suffix(".png" if whole else ".jpg").name
+
+
+def _unfinished(folder: Path) -> Path:
+    """Where pictures are written first: a capture that is there stays whole until the new one is."""
+    unfinished = folder / "images.part"
+    shutil.rmtree(unfinished, ignore_errors=True)
+    return unfinished
+
+
+def _move_in(unfinished: Path, folder: Path) -> None:
+    images = folder / "images"
+    if (folder / "transforms.json").is_file():
+        shutil.rmtree(images, ignore_errors=True)
     images.mkdir(parents=True, exist_ok=True)
     for path in unfinished.iterdir():
         path.replace(images / path.name)

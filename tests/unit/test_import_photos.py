@@ -14,7 +14,7 @@ from backend.contract import ImportPhotos, PlaceCapture
 from backend.errors import Cancelled, CaptureError
 from backend.fit.model import model_to_fit
 from backend.fit.place import umeyama
-from backend.formats.capture import Camera, Capture, View, read_capture, write_capture
+from backend.formats.capture import Camera, Capture, View, has_poses, read_capture, write_capture
 from backend.formats.capture_landmarks import Seen, write_capture_landmarks
 from backend.formats.head import read_head
 from backend.formats.mesh_ply import write_ply
@@ -236,6 +236,20 @@ def test_masks_are_found_by_name(tmp_path):
     (tmp_path / "A.png").rename(tmp_path / "z.png")
     with pytest.raises(CaptureError, match=r"a\.png"):
         import_photos._mask_files(request, photos)
+
+
+def test_pictures_can_come_without_cameras(tmp_path):
+    """For masks of a person who turned, by which the cameras are found then."""
+    for name in ("a", "b", "c"):
+        save(tmp_path / "photos" / f"{name}.jpg", np.full((60, 80, 3), 90, np.uint8))
+    folder = tmp_path / "capture"
+    request = ImportPhotos(pictures=tmp_path / "photos", capture=folder, cameras="none", side=40)
+    result = import_photos.run(request, SilentReporter(tmp_path / "job"))
+    assert (result["pictures"], result["registered"]) == (3, 0)
+    assert not has_poses(folder) and not (folder / "images.part").exists()
+    views = read_capture(folder, poses=False).views
+    assert [(view.name, view.camera.width, view.camera.height) for view in views] == [(n, 40, 30) for n in "abc"]
+    assert all(view.image.is_file() for view in views)
 
 
 def test_what_was_made_for_other_pictures_is_not_written_over(tmp_path):
