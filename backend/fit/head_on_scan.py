@@ -10,7 +10,7 @@ from ..formats.flame_model import FlameModel
 from ..formats.landmarks import Landmarks3D, read_landmarks
 from .model import landmarks_of, model_to_fit, named_points
 from .one_head import of_one_head
-from .scan import AVERAGE, REACH, Scan, ScanSurface, check_landmarks_on, metres_per_unit, read_scan
+from .scan import AVERAGE, REACH, Scan, ScanSurface, check_landmarks_on, metres_per_unit, read_scan, thinned
 from .scan_fit import fit_scan, start
 from .shape import Parameters, Shape
 from .surfaces import MovingSurface
@@ -98,6 +98,9 @@ def lay_head_on_scan(
     in_metres = Landmarks3D(landmarks.names, landmarks.points * metres)
     names, place = start(model, in_metres)
     in_metres = Landmarks3D(tuple(names), in_metres.of(names))
+    whole, scan = len(scan.points), thinned(scan, metres, in_metres.points.mean(axis=0))
+    if len(scan.points) < whole:
+        reporter.log(f"{len(scan.points):,} of the {whole:,} points of {scan.name} are used; a head needs no more.")
     reporter.step()
     shape = Shape(model, identity, expression, device)
     mean_head = shape.vertices(shape.zero())

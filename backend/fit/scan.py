@@ -1,6 +1,6 @@
 """A scan: its file, its unit, and what a fit asks of it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,8 @@ SUFFIXES = (".obj", ".ply", ".stl", ".glb", ".gltf", ".off", ".npz")
 LARGEST_BYTES = 4_000_000_000
 MOST_FACES = 300_000
 """Of a head. A finer mesh's vertices lie so near each other that their tangent planes are the surface."""
-MOST_POINTS = 2_000_000
+MOST_POINTS = 400_000
+"""Of a cloud, around a head: they lie half a millimetre apart, and more says nothing more about a head."""
 REACH = 0.26
 """Metres around the middle of the landmarks that are kept: a head with its neck, not the body."""
 NEIGHBOURS = 16
@@ -140,6 +141,22 @@ def check_landmarks_on(scan: Scan, landmarks: Landmarks3D) -> None:
         )
 
 
+def thinned(scan: Scan, metres: float, middle: np.ndarray) -> Scan:
+    """A cloud with at most about ``MOST_POINTS`` around a head, drawn at random; any other scan as it is.
+
+    Args:
+        metres: in one unit of the scan.
+        middle: (3,) metres, of the landmarks.
+    """
+    if scan.faces is not None:
+        return scan
+    around = int((np.linalg.norm(scan.points * metres - middle, axis=1) < REACH).sum())
+    if around <= MOST_POINTS:
+        return scan
+    kept = np.random.default_rng(0).random(len(scan.points)) < MOST_POINTS / around
+    return replace(scan, points=scan.points[kept], normals=None if scan.normals is None else scan.normals[kept])
+
+
 class ScanSurface:
     """The head's part of a scan in metres: nearest points with normals, and even samples.
 
@@ -162,7 +179,7 @@ class ScanSurface:
             raise ScanError(f"{scan.name} has nothing where the landmarks are; check that they belong to it.")
         self._surface, self._boundary = None, None
         if scan.faces is None:
-            chosen = np.flatnonzero(near)[:: max(1, int(near.sum() // MOST_POINTS))]
+            chosen = np.flatnonzero(near)
             self.points = points[chosen]
             tree = cKDTree(self.points)
             self.normals = _estimated_normals(self.points, tree) if scan.normals is None else scan.normals[chosen]

@@ -17,6 +17,7 @@ from backend.detail.registration_measure import measure
 from backend.detail.registration_paper import UNIT, pruned_chamfer
 from backend.detail.subdivision import subdivide
 from backend.errors import HeadError, ScanError
+from backend.fit import scan
 from backend.fit.model import model_to_fit, named_points
 from backend.formats.coefficients import read_coefficients
 from backend.formats.dense_mesh import read_dense_mesh
@@ -136,18 +137,37 @@ def test_a_part_of_a_head_moves_only_there(dense, haired, tmp_path):
         register(dense, rest, few, "draft", SilentReporter(tmp_path), partial=True)
 
 
-def test_a_job_leaves_its_files(dense, haired, tmp_path, monkeypatch):
-    monkeypatch.setattr(register_scan, "dense_head", once)
+def clicked_scan(dense, haired, folder):
+    """Vertices of a scan in centimetres, off the origin, and the file of the landmarks that were clicked on it."""
     points = named_points(dense.model)
     points = {name: at for name, at in points.items() if not name.startswith(("mediapipe", "jaw"))}
     place = haired * 100 + [1, 2, 3]
     clicks = {name: (weights @ place[dense.model.faces[face]]).tolist() for name, (face, weights) in points.items()}
-    (tmp_path / "clicks.json").write_text(json.dumps(clicks))
+    (folder / "clicks.json").write_text(json.dumps(clicks))
+    return place, folder / "clicks.json"
+
+
+def test_a_cloud_without_normals_is_thinned_with_a_word_and_registered(dense, haired, tmp_path, monkeypatch):
+    monkeypatch.setattr(register_scan, "dense_head", once)
+    monkeypatch.setattr(scan, "MOST_POINTS", 25_000)
+    place, clicks = clicked_scan(dense, haired, tmp_path)
+    cloud = scanned(dense, place, count=60_000).points
+    trimesh.PointCloud(cloud).export(tmp_path / "cloud.ply")
+    request = RegisterScan(tmp_path / "cloud.ply", landmarks=clicks, preset="draft", size=128, unit="cm")
+    reporter = SilentReporter(tmp_path / "out")
+    result = register_scan.run(request, reporter)
+    assert result["scan_to_mesh_mm"] < 0.5
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert 20_000 < report["scan_points"] < 27_000
+    assert any("of the 60,000 points of cloud.ply are used" in str(message) for message in reporter.messages)
+
+
+def test_a_job_leaves_its_files(dense, haired, tmp_path, monkeypatch):
+    monkeypatch.setattr(register_scan, "dense_head", once)
+    place, clicks = clicked_scan(dense, haired, tmp_path)
     outer = dense.faces[~np.isin(dense.faces, dense.regions["eyes"]).any(axis=1)]
     trimesh.Trimesh(place, outer, process=False).export(tmp_path / "scan.ply")
-    request = RegisterScan(
-        scan=tmp_path / "scan.ply", landmarks=tmp_path / "clicks.json", preset="draft", size=128, unit="cm"
-    )
+    request = RegisterScan(scan=tmp_path / "scan.ply", landmarks=clicks, preset="draft", size=128, unit="cm")
     out = tmp_path / "out"
     result = register_scan.run(request, SilentReporter(out))
     report = json.loads((out / "report.json").read_text())
