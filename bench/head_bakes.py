@@ -5,6 +5,8 @@ import json
 import os
 from pathlib import Path
 
+from backend.errors import MaquetteError
+
 from .head import Row, folder_of, measured, scene_of, spent_on
 from .head_scenes import Photography
 
@@ -28,6 +30,8 @@ def run(options: argparse.Namespace) -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     capture, _ = scene_of(SCAN, options)
     head = options.head or folder_of(SCAN, options)
+    if options.head and not all((head / name).is_file() for name in ("field.npz", "head.npz")):
+        raise MaquetteError(f"{head} is no folder of a reconstructed head: it wants field.npz and head.npz.")
     if not (head / "field.npz").is_file():
         print("Reconstructing the scan", flush=True)
         measured(SCAN, options)
