@@ -1,5 +1,6 @@
 """The head bench's own parts: what it measures, what it does to captures, and that its tables say it."""
 
+import argparse
 import json
 
 import cv2
@@ -7,12 +8,13 @@ import numpy as np
 import pytest
 import trimesh
 
+from backend.errors import MaquetteError
 from backend.formats.capture import Camera, Capture, View, read_capture, write_capture
 from backend.formats.head import Head, write_head
 from backend.formats.mesh_ply import write_ply
 
 pytest.importorskip("bench", reason="the bench is no part of the extension's zip")
-from bench import head_picture
+from bench import head_bakes, head_picture
 from bench.head import ROWS
 from bench.head_ablation import EXPERIMENTS, _same, write
 from bench.head_faults import FAULTS
@@ -154,6 +156,19 @@ def test_every_published_experiment_is_there_once(tmp_path):
     assert "| none | 3.000 | +1.000 |" in text and "2.669" in text and "direction x 10" in text
     assert _same(results["Table I: priors"]["all priors"], ("--prior-order", "P-S-O"))
     assert not _same(results["Table I: priors"]["all priors"], ("--prior-order", "O-S-P"))
+
+
+def test_bakes_are_told_and_want_a_reconstructed_head(capture, tmp_path):
+    mesh = {"triangles": 1_363_390, "watertight": True, "holes": []}
+    paint = {"seen_share": 0.656, "seam_before": 1.31, "seam_after": 0.84}
+    spent = {"wall_s": 21.0, "processor_s": 19.04, "peak_mb": 1073}
+    head_bakes.write(tmp_path, [{"name": n, "report": r} | spent for n, r in (("field", mesh), ("texture", paint))])
+    text = (tmp_path / "results.md").read_text()
+    assert "| field | 21.0 | 19.0 | 1073 | 1,363,390 triangles, watertight |" in text
+    assert "66% seen; views differ by 1.3 of 255 where they meet, 0.8 after levelling" in text
+    options = argparse.Namespace(out=tmp_path / "out", scan=capture, head=tmp_path, size=96, samples=1)
+    with pytest.raises(MaquetteError, match=r"field\.npz"):
+        head_bakes.run(options)
 
 
 def test_a_reconstruction_is_drawn_bare_and_painted(ball, capture, tmp_path):
