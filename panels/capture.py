@@ -110,7 +110,8 @@ class MAQUETTE_PT_capture_scale(CaptureStep, bpy.types.Panel):
         if state is None:
             return
         if fitted := fitted_scale(context.scene, folder):
-            draw_sentence(column, context, f"A unit is {fitted:.4g} m, by the head's size", icon="INFO")
+            why = "assumed" if context.scene.maquette.scale_assumed else "by the head's size"
+            draw_sentence(column, context, f"A unit is {fitted:.4g} m, {why}", icon="INFO")
         else:
             draw_sentence(column, context, SCALES[state.scale][0], icon=SCALES[state.scale][1])
         self.draw_running("place-capture")
