@@ -62,6 +62,8 @@ class Row:
 
 PAPER = ("--networks", "reduced", "--rounds", "60")
 """What two cores can do of the preset paper in minutes."""
+BARE = ("--texture", "0")
+"""Where only the shape is asked for."""
 ROWS = (
     Row("real scan, 3 views over 180 degrees", "scan", 3, bar=2.5),
     Row("real scan, 3 views over 115 degrees", "scan", 3, narrow=True, bar=2.5),
@@ -69,9 +71,8 @@ ROWS = (
     Row("real scan, 12 views over 180 degrees", "scan", 12, bar=0.9),
     Row("real scan, 12 views, draft", "scan", 12, "draft"),
     Row("built-in head with layered hair, 12 views around", "layered", bar=2.5),
-    Row("built-in head with straight hair, 12 views around", "straight", bar=2.5),
-    *(Row(f"real scan, 12 views, {words}", "scan", fault=fault) for fault, (words, _) in FAULTS.items()),
-    Row("real scan, 12 views, cameras unknown", "scan", fault="unposed"),
+    *(Row(f"real scan, 12 views, {words}", "scan", fault=fault, words=BARE) for fault, (words, _) in FAULTS.items()),
+    Row("real scan, 12 views, cameras unknown", "scan", fault="unposed", words=BARE),
     Row("real scan, 12 views of 128², paper, reduced", "scan", preset="paper", size=128, words=PAPER),
 )
 SHOWN = {ROWS[3].name: 1, ROWS[5].name: 0}

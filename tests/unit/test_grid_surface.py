@@ -11,10 +11,10 @@ from backend.head.grid_surface import losses
 from backend.head.grid_surface.fusion import HAIR_DEPTH, fuse
 from backend.head.grid_surface.hull import Volume, visual_hull
 from backend.head.grid_surface.pictures import Picture, mask_distance
-from backend.head.grid_surface.presets import HullConfig
+from backend.head.grid_surface.presets import HullConfig, SweepConfig
 from backend.head.grid_surface.reconstruct import before_the_face
 from backend.head.grid_surface.refine import redistanced
-from backend.head.grid_surface.sweep import DepthMap
+from backend.head.grid_surface.sweep import DepthMap, _speckled
 from backend.head.grid_surface.trace import differentiable, first_surface, march, slopes_of, trace
 from backend.head.priors.proxy import Proxy
 from backend.head.priors.semantics import HAIR
@@ -157,3 +157,14 @@ def test_the_hull_holds_the_head_and_little_more(tmp_path):
     found = hull.values.reshape(-1).numpy() < 0
     assert (found & true).sum() / true.sum() > 0.97
     assert (found & ~true).sum() / true.sum() < 0.15
+
+
+def test_spots_that_stand_apart_are_chance_matches():
+    config = SweepConfig(window=7)
+    found, known = torch.zeros(60, 60), torch.ones(60, 60, dtype=torch.bool)
+    known[:, :10] = False
+    found[20:24, 20:24] = 0.01  # 16 pixels, smaller than a window
+    found[30:50, 30:50] = 0.01  # a part of the head that stands out
+    found[:, 12] += 0.001  # a slope is no spot
+    spots = _speckled(found, known, 0.001, config)
+    assert spots[20:24, 20:24].all() and spots.sum() == 16

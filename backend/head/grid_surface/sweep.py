@@ -26,6 +26,8 @@ WHOLE = 0.65
 """Share of a window that both views must see."""
 NOISE = 4e-5
 """Square of the grey values' noise: what changes less agrees with nothing."""
+LEVELS_A_STEP = 8
+"""Of the sweep, to which depths are rounded where spots are looked for."""
 OTHER_LABEL = 0.3
 """Correlation that a match is marked down by where the two pictures' labels differ."""
 
@@ -129,6 +131,7 @@ def _swept(picture, surface: Seen, partners, config: SweepConfig, slack: float, 
     step = float(offsets[1] - offsets[0])
     found, sure = _peak(total, config, step, float(offsets[0]))
     sure = sure * (0.6 + 0.4 * (count.amax(0) > 1)) * surface.facing[window].clamp(0, 1) * inside
+    sure = torch.where(_speckled(found, sure > 0, step, config), torch.zeros_like(sure), sure)
     result, certainty = surface.depth.clone(), torch.zeros_like(surface.depth)
     result[window] = torch.where(sure > 0, depth + found, result[window])
     certainty[window] = sure
@@ -186,6 +189,14 @@ def _peak(scores: torch.Tensor, config: SweepConfig, step: float, first: float) 
     sure = ((best - config.sure) / (0.95 - config.sure)).clamp(0, 1) * clear
     sure = sure * ((index > 0) & (index < count - 1))
     return place, sure
+
+
+def _speckled(found: torch.Tensor, known: torch.Tensor, step: float, config: SweepConfig) -> torch.Tensor:
+    """(H, W) bool: places found apart from all around them, in spots smaller than a window: chance matches."""
+    levels = (found / step * LEVELS_A_STEP).round().clamp(-30_000, 30_000)
+    levels = torch.where(known, levels, torch.full_like(levels, -32_000)).numpy().astype(np.int16)
+    kept, _ = cv2.filterSpeckles(levels.copy(), -32_000, config.window**2, 2 * LEVELS_A_STEP)
+    return torch.from_numpy(kept != levels)
 
 
 def farthest_around(depth: torch.Tensor, pixels: torch.Tensor) -> torch.Tensor:
