@@ -37,6 +37,8 @@ MANY, MANY_SIDE = 200, 800
 """Pictures, and pixels of their longer side: each of the photographs several times, with other noise."""
 LARGE, LARGE_SIDE = 4, 7680
 """Likewise of pictures in 8K."""
+VIEWS = 12
+"""Of the scene's, that say what of a head is seen."""
 NOISE = 4.0
 """Of 255, standard deviation."""
 CAMERAS = ("photographs", "video", "few", "many", "large")
@@ -168,8 +170,8 @@ def _head(scene: Scene, options: argparse.Namespace) -> dict:
         mesh, faces = _vertices(folder / "head.ply")
         place = on_truth(read_capture(capture), read_capture(scene.truth))
         write_ply(folder / "laid.ply", place.apply(mesh), faces)
-        figures = measure(folder / "laid.ply", truth, scene.truth)["visible"]
-        bare = measure(folder / "laid.ply", truth, scene.truth, chosen=face)["visible"]
+        figures = measure(folder / "laid.ply", truth, scene.truth, VIEWS)["visible"]
+        bare = measure(folder / "laid.ply", truth, scene.truth, VIEWS, face)["visible"]
         results[name] = figures | {f"face_{key}": bare[key] for key in ("mean", "median", "p95")} | spent
     return results
 
