@@ -58,6 +58,10 @@ EXAMPLES = {
 }
 
 
+CALLED = "MAQUETTE_CALLED"
+"""Environment variable: what the caller typed to get here, for --help."""
+
+
 class Parser(argparse.ArgumentParser):
     """Wrong options end in a sentence like any other trouble."""
 
@@ -67,15 +71,16 @@ class Parser(argparse.ArgumentParser):
 
 def parser() -> Parser:
     """All requests as subcommands, with their settings as options."""
+    prog = os.environ.get(CALLED, "python -m backend")
     top = Parser(
-        prog="python -m backend",
+        prog=prog,
         description="Maquette's compute, without Blender.",
-        epilog=f"example: python -m backend {EXAMPLES['reconstruct-hair']}",
+        epilog=f"example: {prog} {EXAMPLES['reconstruct-hair']}",
     )
     commands = top.add_subparsers(dest="command", metavar="REQUEST", required=True, parser_class=Parser)
     for kind, request in sorted(contract.REQUESTS.items()):
         what = " ".join(request.__doc__.split())
-        example = f"python -m backend {EXAMPLES.get(kind, kind)}"
+        example = f"{prog} {EXAMPLES.get(kind, kind)}"
         command = commands.add_parser(kind, help=what, description=what, epilog=f"example: {example}")
         _add_settings(command, request)
         command.add_argument("--out", type=Path, metavar="DIR", help=_about_out(request))

@@ -16,7 +16,8 @@ ENABLE = "import addon_utils; addon_utils.enable('bl_ext.user_default.maquette',
 def backend(arguments) -> int:
     """`build.py backend ARGS`: relative paths are the caller's, so the folder stays as it is."""
     python = environments.backend()
-    return _hand_over([python, "-P", "-m", "backend", *arguments.arguments], PYTHONPATH=CHECKOUT)
+    command = [python, "-P", "-m", "backend", *arguments.arguments]
+    return _hand_over(command, PYTHONPATH=CHECKOUT, MAQUETTE_CALLED="python build.py backend")
 
 
 def bench(arguments) -> int:
