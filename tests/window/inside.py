@@ -25,7 +25,10 @@ _last_tick = None
 
 
 class Marked:
-    """Stands in for a layout, and draws the buttons of one operator, or of one property, in red."""
+    """Stands in for a layout, and draws the buttons of one operator, or of one property, in red.
+
+    A name may go on, after a blank, with the beginning of the button's text, where an operator has several.
+    """
 
     def __init__(self, layout, name):
         self._layout, self._name = layout, name
@@ -49,7 +52,8 @@ class Marked:
             setattr(self._layout, attribute, value)
 
     def _in_red(self, name, plain, kind, first, args, options):
-        if name != self._name:
+        wanted, _, text = self._name.partition(" ")
+        if name != wanted or not options.get("text", "").startswith(text):
             return plain(first, *args, **options)
         row = self._layout.row(align=True)
         row.alert = True

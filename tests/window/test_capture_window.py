@@ -27,7 +27,7 @@ def test_the_panel_leads_from_pictures_to_metres(window, tmp_path):
     window.find("maquette.import_photos")
     window.do(f"bpy.ops.maquette.open_capture(directory={str(folder)!r})")
     window.picture("capture")
-    window.click("maquette.click_landmarks")
+    window.click("maquette.click_landmarks First End")
     window.wait_until("[o.bl_idname for o in bpy.context.window_manager.windows[0].modal_operators]")
     window._click_at(*window.ask("pixel_at(106.5, 110.5)"))
     window.wait_until("len(part('addon.view_landmarks').seen_in(bpy.context.scene.camera)) == 1")
