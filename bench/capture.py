@@ -8,19 +8,17 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from backend.contract import OuterSurface
 from backend.evaluate.strands import evaluate
 from backend.formats.capture import read_capture
 from backend.formats.capture_landmarks import Seen, read_capture_landmarks, write_capture_landmarks
 from backend.formats.mesh_ply import write_ply
 from backend.formats.strands import Strands, read_npz
-from backend.jobs import outer_surface
-from backend.protocol import SilentReporter
 
 from .capture_scene import Photographs, Scene, scene_of
 from .capture_score import camera_errors, mask_agreement, on_truth
 from .head import backend
 from .head_measure import measure, on_face, truth_of
+from .head_scenes import close
 
 HELP = "Photographs in: cameras, metres and masks found from bare pictures, and hair and head from all of that."
 STEPS = ("photographs", "video", "few", "many", "large", "place", "masks", "hair", "head")
@@ -158,10 +156,7 @@ def _hair(scene: Scene, options: argparse.Namespace) -> dict:
 
 def _head(scene: Scene, options: argparse.Namespace) -> dict:
     """Hair and all: the truth is the scan and its strands, closed into one surface, where two photographs see it."""
-    ground = scene.truth / "ground_truth"
-    if not (ground / "surface.ply").is_file():
-        request = OuterSurface(head=ground / "scan.ply", strands=ground / "strands.npz")
-        outer_surface.run(request, SilentReporter(ground))
+    close(scene.truth / "ground_truth", "scan.ply")
     truth, results = truth_of(scene.truth, "surface.ply", fewest=2, below_chin=0.0), {}
     face = on_face(truth, scene.truth)
     for name, capture in (("found", options.out / "photographs" / "capture"), ("true", scene.truth)):

@@ -64,8 +64,7 @@ def measure(prediction: Path, truth: Truth, capture: Path, views: int = 0, chose
         ``visible``: from the truth to the prediction; ``back``: from the prediction, where cameras see it, to the
         truth; each mean, median, p95 in mm and the points.
     """
-    cameras = [view.camera for view in read_capture(capture).views]
-    cameras = [cameras[k] for k in spread(cameras, views)]
+    cameras = _cameras(capture, views)
     found = read_head_mesh(prediction).surface
     where, counts = _shown(truth, capture, views)
     if chosen is not None:
@@ -80,13 +79,15 @@ def measure(prediction: Path, truth: Truth, capture: Path, views: int = 0, chose
 @functools.cache
 def _shown(truth: Truth, capture: Path, views: int) -> tuple[np.ndarray, np.ndarray]:
     """Samples (P, 3) of the truth, and whether they count (P,) bool; a truth is met by many predictions."""
-    cameras = [view.camera for view in read_capture(capture).views]
     surface = truth.surface.surface
     where, face, weights = even_samples(surface, POINTS)
-    counts = seen_by(
-        surface, where, surface.smooth_normals(face, weights), [cameras[k] for k in spread(cameras, views)]
-    )
+    counts = seen_by(surface, where, surface.smooth_normals(face, weights), _cameras(capture, views))
     return where, (counts >= truth.fewest) & (where[:, 2] >= truth.floor)
+
+
+def _cameras(capture: Path, views: int) -> list[Camera]:
+    cameras = [view.camera for view in read_capture(capture).views]
+    return [cameras[k] for k in spread(cameras, views)]
 
 
 def on_face(truth: Truth, capture: Path) -> np.ndarray:

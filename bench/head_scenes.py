@@ -76,12 +76,15 @@ def scan_capture(photography: Photography) -> Path:
 def hair_capture(style: str, samples: int) -> Path:
     """The folder of the built-in head with hair from all around, with ``ground_truth/surface.ply``."""
     folder = hair_scenes.capture_of(style, hair_scenes.Rendering(views=HAIR_VIEWS, samples=samples))
-    truth = folder / "ground_truth"
+    close(folder / "ground_truth", "head.npz")
+    return folder
+
+
+def close(truth: Path, head: str) -> None:
+    """Leave surface.ply beside a head's file and strands.npz, unless it is there: both closed into one surface."""
     if not (truth / "surface.ply").is_file():
         print("The head with hair: closing its outer surface", flush=True)
-        request = OuterSurface(head=truth / "head.npz", strands=truth / "strands.npz")
-        outer_surface.run(request, SilentReporter(truth))
-    return folder
+        outer_surface.run(OuterSurface(head=truth / head, strands=truth / "strands.npz"), SilentReporter(truth))
 
 
 def some_views(source: Path, chosen, folder: Path) -> Path:

@@ -11,6 +11,7 @@ from ..backend.errors import MaquetteError
 from ..backend.formats.coefficients import SUFFIXES, read_coefficients, write_coefficients
 from ..backend.formats.flame_files import read_flame_model
 from ..backend.formats.head import BUILT_IN_HEAD
+from .head import InObjectMode
 
 COEFFICIENT_FILES = ";".join(f"*{suffix}" for suffix in SUFFIXES)
 
@@ -29,7 +30,7 @@ class NeedsRig:
         return True
 
 
-class _AddsFlameHead:
+class _AddsFlameHead(InObjectMode):
     """What both have: how many sliders."""
 
     bl_options = {"REGISTER", "UNDO"}
@@ -44,13 +45,6 @@ class _AddsFlameHead:
         description="How many modes of expression become shape keys; a file may have fewer",
         default=100, min=0, max=300,
     )  # fmt: skip
-
-    @classmethod
-    def poll(cls, context):
-        if context.mode != "OBJECT":
-            cls.poll_message_set("Go to Object Mode first")
-            return False
-        return True
 
     def add(self, context, path: Path, file: str, name: str | None = None):
         """Read a model and add its head; ``file`` is what the head remembers of where it came from."""

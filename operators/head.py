@@ -12,7 +12,18 @@ from ..backend.errors import MaquetteError
 from ..backend.formats.head import BUILT_IN_HEAD, read_head
 
 
-class _AddsHead:
+class InObjectMode:
+    """Of operators that add to the scene."""
+
+    @classmethod
+    def poll(cls, context):
+        if context.mode != "OBJECT":
+            cls.poll_message_set("Go to Object Mode first")
+            return False
+        return True
+
+
+class _AddsHead(InObjectMode):
     """What both have: the file, and how it is to be read."""
 
     filepath: bpy.props.StringProperty(
@@ -23,13 +34,6 @@ class _AddsHead:
     )
     unit: property_of(AlignHead, "unit")
     up: property_of(AlignHead, "up")
-
-    @classmethod
-    def poll(cls, context):
-        if context.mode != "OBJECT":
-            cls.poll_message_set("Go to Object Mode first")
-            return False
-        return True
 
     def execute(self, context):
         try:

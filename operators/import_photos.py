@@ -17,7 +17,7 @@ from ..backend.formats.capture import leave_out
 from ..backend.formats.head import read_head
 from .capture import MAQUETTE_OT_open_capture, bring_in
 from .hair import capture_folder, scene_head, without_capture
-from .masks import looked_at
+from .masks import OfCapture, looked_at
 
 PICTURES = ("jpg", "jpeg", "png", "tif", "tiff", "webp", "bmp", "heic", "heif")
 VIDEOS = ("mp4", "mov", "m4v", "avi", "mkv", "webm", "mts", "m2ts", "3gp", "mpg", "mpeg")
@@ -113,69 +113,49 @@ class MAQUETTE_OT_import_photos(bpy.types.Operator, ImportHelper):
         return {"FINISHED"}
 
 
-class MAQUETTE_OT_solve_again(bpy.types.Operator):
+class MAQUETTE_OT_solve_again(OfCapture, bpy.types.Operator):
     """Find the cameras anew from the capture's photographs, by what its masks of the person show only: for a person who
     turned before a still camera, or a background that moved. A new capture comes of it"""
 
     bl_idname = "maquette.solve_again"
     bl_label = "Solve Again by the Person"
-    bl_options = {"REGISTER"}
 
     @classmethod
     def poll(cls, context):
-        trouble = without_capture(context)
-        if not trouble and not masks_of(capture_folder(context))["person"]:
-            trouble = "This capture has no masks of the person; make them first"
-        if trouble:
-            cls.poll_message_set(trouble)
-        return not trouble
+        if not super().poll(context):
+            return False
+        if not masks_of(capture_folder(context))["person"]:
+            cls.poll_message_set("This capture has no masks of the person; make them first")
+            return False
+        return True
 
-    def execute(self, context):
-        folder = capture_folder(context)
+    def act(self, context, folder):
         request = ImportPhotos(
             pictures=folder / "images", side=0, lenses="one", masks=folder / "masks" / "person",
             capture=new_capture_beside(folder),
         )  # fmt: skip
-        try:
-            jobs.submit(request, title=f"Cameras of {folder.name}")
-        except MaquetteError as error:
-            self.report({"ERROR"}, str(error))
-            return {"CANCELLED"}
-        return {"FINISHED"}
+        jobs.submit(request, title=f"Cameras of {folder.name}")
 
 
-class MAQUETTE_OT_leave_out(bpy.types.Operator):
+class MAQUETTE_OT_leave_out(OfCapture, bpy.types.Operator):
     """Leave the photograph that is looked at out of the capture: its camera is removed, its picture and masks stay as
     files. Import the photographs again to have it back"""
 
     bl_idname = "maquette.leave_out"
     bl_label = "Leave Out Photograph"
-    bl_options = {"REGISTER"}
 
     view: bpy.props.StringProperty(
         name="Photograph", description="Its name; empty for the one that is looked at", options={"SKIP_SAVE"}
     )
 
-    @classmethod
-    def poll(cls, context):
-        if trouble := without_capture(context):
-            cls.poll_message_set(trouble)
-        return not trouble
-
     def invoke(self, context, event):
         return context.window_manager.invoke_confirm(self, event)
 
-    def execute(self, context):
-        folder = capture_folder(context)
-        try:
-            name = self.view or looked_at(context, folder)
-            leave_out(folder, name)
-            bring_in(context, folder)
-        except MaquetteError as error:
-            self.report({"ERROR"}, str(error))
-            return {"CANCELLED"}
+    def act(self, context, folder):
+        name = self.view or looked_at(context, folder)
+        leave_out(folder, name)
+        bring_in(context, folder)
         self.report({"INFO"}, f"{name} is left out.")
-        return {"FINISHED"}
 
 
 class MAQUETTE_OT_place_capture(bpy.types.Operator):

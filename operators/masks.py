@@ -13,7 +13,7 @@ from ..backend.formats.capture import has_poses, read_capture
 from .hair import capture_folder, without_capture
 
 
-class _OfCapture:
+class OfCapture:
     """Of operators that act on the scene's capture."""
 
     bl_options = {"REGISTER"}
@@ -69,7 +69,7 @@ def open_image(context: bpy.types.Context, image: bpy.types.Image, mode: str) ->
     area.tag_redraw()
 
 
-class MAQUETTE_OT_make_masks(_OfCapture, bpy.types.Operator):
+class MAQUETTE_OT_make_masks(OfCapture, bpy.types.Operator):
     """Make masks of hair, and of skin and shoulders, for all photographs. Masks that you painted are kept"""
 
     bl_idname = "maquette.make_masks"
@@ -80,7 +80,7 @@ class MAQUETTE_OT_make_masks(_OfCapture, bpy.types.Operator):
         jobs.submit(context.scene.maquette.masks.request(folder), title=f"Masks of {folder.name}")
 
 
-class MAQUETTE_OT_paint_strokes(_OfCapture, bpy.types.Operator):
+class MAQUETTE_OT_paint_strokes(OfCapture, bpy.types.Operator):
     """Paint over the photograph that is looked at, in the image editor: red on hair, green on skin and clothes, blue on
     the background. A few strokes where a mask is wrong are enough; then make the masks again"""
 
@@ -121,7 +121,7 @@ class MAQUETTE_OT_stroke_colour(bpy.types.Operator):
         return {"FINISHED"}
 
 
-class MAQUETTE_OT_remove_strokes(_OfCapture, bpy.types.Operator):
+class MAQUETTE_OT_remove_strokes(OfCapture, bpy.types.Operator):
     """Take away the strokes of the photograph that is looked at"""
 
     bl_idname = "maquette.remove_strokes"
@@ -135,7 +135,7 @@ class MAQUETTE_OT_remove_strokes(_OfCapture, bpy.types.Operator):
         strokes.remove_strokes(folder, self.view or looked_at(context, folder))
 
 
-class MAQUETTE_OT_find_landmarks(_OfCapture, bpy.types.Operator):
+class MAQUETTE_OT_find_landmarks(OfCapture, bpy.types.Operator):
     """Carry the landmarks that were clicked in some photographs to all others; or, with a model of MediaPipe's, find
     them in all. Those that you clicked stay where they are"""
 
@@ -148,7 +148,7 @@ class MAQUETTE_OT_find_landmarks(_OfCapture, bpy.types.Operator):
         jobs.submit(request, title=f"Landmarks of {folder.name}")
 
 
-class MAQUETTE_OT_check_capture(_OfCapture, bpy.types.Operator):
+class MAQUETTE_OT_check_capture(OfCapture, bpy.types.Operator):
     """Look at the whole capture: coverage, sharpness, exposure, masks, cameras and scale, and say what to do better"""
 
     bl_idname = "maquette.check_capture"
@@ -158,7 +158,7 @@ class MAQUETTE_OT_check_capture(_OfCapture, bpy.types.Operator):
         jobs.submit(CheckCapture(capture=folder), title=f"Check of {folder.name}")
 
 
-class MAQUETTE_OT_show_sheet(_OfCapture, bpy.types.Operator):
+class MAQUETTE_OT_show_sheet(OfCapture, bpy.types.Operator):
     bl_idname = "maquette.show_sheet"
     bl_label = "Show All Photographs"
 

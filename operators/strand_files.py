@@ -13,6 +13,7 @@ from ..addon.strands_scene import curves_from_strands
 from ..backend.contract import ConvertStrands
 from ..backend.errors import MaquetteError
 from ..backend.formats.strand_files import SUPPORTED, read_strands, readable, writable, write_strands
+from .head import InObjectMode
 
 
 def _offer_bundled_libraries():
@@ -22,7 +23,7 @@ def _offer_bundled_libraries():
         expose()
 
 
-class MAQUETTE_OT_import_strands(bpy.types.Operator, ImportHelper):
+class MAQUETTE_OT_import_strands(InObjectMode, bpy.types.Operator, ImportHelper):
     """Hair curves from strand files (Cem Yuksel's .hair, USC-HairSalon, CT2Hair, TressFX, PLY, NumPy, USD)"""
 
     bl_idname = "maquette.import_strands"
@@ -39,13 +40,6 @@ class MAQUETTE_OT_import_strands(bpy.types.Operator, ImportHelper):
         description="Bind the strands to the scene's head as a groom with guides, so that they follow it",
         default=False,
     )
-
-    @classmethod
-    def poll(cls, context):
-        if context.mode != "OBJECT":
-            cls.poll_message_set("Go to Object Mode first")
-            return False
-        return True
 
     def invoke(self, context, event):
         if self.directory and self.files:  # dropped into the viewport

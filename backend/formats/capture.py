@@ -14,6 +14,7 @@ import numpy as np
 
 from ..errors import CaptureError
 from .image_size import image_size
+from .job_folder import write_json
 
 MASK_KINDS = ("hair", "bust", "person")
 SCALE_SOURCES = ("rendered", "measured", "head fit", "assumed")
@@ -240,7 +241,8 @@ def write_capture(capture: Capture, poses: bool = True) -> Path:
     values = {"camera_model": "OPENCV", **unit, "scale_source": capture.scale_source, **light, "frames": frames}
     capture.folder.mkdir(parents=True, exist_ok=True)
     path = capture.folder / "transforms.json"
-    return _write_json(path, values)
+    write_json(path, values)
+    return path
 
 
 def leave_out(folder: Path, name: str) -> None:
@@ -257,14 +259,7 @@ def leave_out(folder: Path, name: str) -> None:
     if len(names) <= FEWEST_LEFT:
         raise CaptureError(f"The capture has {len(names)} photographs; fewer than {FEWEST_LEFT} are of no use.")
     values["frames"] = [frame for frame, view in zip(values["frames"], names, strict=True) if view != name]
-    _write_json(path, values)
-
-
-def _write_json(path: Path, values: dict) -> Path:
-    temporary = path.with_name(path.name + ".part")
-    temporary.write_text(json.dumps(values, indent=1), encoding="utf-8")
-    temporary.replace(path)
-    return path
+    write_json(path, values)
 
 
 def _read_json(path: Path) -> dict:

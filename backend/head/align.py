@@ -345,9 +345,10 @@ def _overlap(shape, views, matrix, above: bool = False) -> float:
     both = either = 0
     for view in views:
         visible = shape.mask(view, matrix) & ~view.hair
-        rows, columns = np.nonzero(visible | view.skin)
-        counted = shape.reaches(view, matrix, rows, columns) if above else np.ones(len(rows), bool)
-        both += np.count_nonzero(counted & (visible & view.skin)[rows, columns])
+        counted = visible | view.skin
+        if above:
+            counted &= shape.reaches(view, matrix)
+        both += np.count_nonzero(counted & visible & view.skin)
         either += np.count_nonzero(counted)
     return both / max(1, either)
 

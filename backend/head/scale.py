@@ -46,11 +46,17 @@ def fit_scale(head: Head, views: list, reporter, *, average: bool) -> tuple[Alig
 
 
 def tell_scale(metres_per_unit: float, fits: str, reporter) -> None:
-    """Tell a scale that a head gave a capture: by a warning, and by the file SCALE_FILE as the preview "scale"."""
+    """Tell a scale that a head gave a capture: by a warning, and by SCALE_FILE."""
     reporter.warning(
         f"transforms.json does not say how large its unit is; {metres_per_unit:.4g} m is assumed, with which {fits}."
         " Write metres_per_unit into it where you have measured it."
     )
+    leave_scale(metres_per_unit, SCALE_SOURCE, reporter)
+
+
+def leave_scale(metres_per_unit: float, source: str, reporter) -> str:
+    """Leave SCALE_FILE for whoever shows the capture's cameras, as the preview "scale"; gives the file's name."""
     path = Path(reporter.folder) / SCALE_FILE
-    write_json(path, {"metres_per_unit": metres_per_unit, "scale_source": SCALE_SOURCE})
+    write_json(path, {"metres_per_unit": metres_per_unit, "scale_source": source})
     reporter.preview("scale", path)
+    return SCALE_FILE

@@ -160,11 +160,12 @@ class Shape:
         """(R,) bool: points (R, 3) of the head, in its own frame, by which it ends though the person goes on."""
         return points[:, 2] < self.end
 
-    def reaches(self, view: Outline, matrix: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-        """(N,) bool: pixels that lie higher up the person than where the head ends when it stands at ``matrix``."""
+    def reaches(self, view: Outline, matrix: np.ndarray) -> np.ndarray:
+        """(H, W) bool: pixels that lie higher up the person than where the head ends when it stands at ``matrix``."""
         foot = np.append(self.middle[:2], self.end)
         low, high = view.project(moved(np.stack([foot, self.middle]), matrix))
         up = high - low
+        rows, columns = np.ogrid[: view.hair.shape[0], : view.hair.shape[1]]
         return (columns + 0.5 - low[0]) * up[0] + (rows + 0.5 - low[1]) * up[1] > 0
 
     def rim(self, view: Outline, matrix: np.ndarray) -> np.ndarray:

@@ -35,7 +35,7 @@ from ..head.neural_surface.field import write_neural_field
 from ..head.priors.gather import gather
 from ..head.priors.proxy import Proxy, read_proxy
 from ..head.priors.views import HeadView, load_head_views
-from ..head.scale import SCALE_FILE
+from ..head.scale import leave_scale
 from ..head.sdf_mesh import BakedMesh, bake, bake_grid
 from ..head.texture.bake import bake_texture
 from ..protocol import Reporter
@@ -88,7 +88,7 @@ def run(request: ReconstructHead, reporter: Reporter) -> dict:
         scale, source = _scale(request, hull, reporter)
         views, hull = [view.scaled(scale) for view in views], hull.scaled(scale)
         proxy = proxy.scaled(scale) if proxy else None
-        files["scale"] = _tell_scale(scale, source, reporter)
+        files["scale"] = leave_scale(scale, source, reporter)
         _preview(hull, reporter)  # among the cameras, which stand in metres from now on
     views, priors = gather(
         views, proxy, reporter, semantics=request.semantics, hair_label=request.hair_label,
@@ -223,14 +223,6 @@ def _scale(request: ReconstructHead, hull: Volume, reporter: Reporter) -> tuple[
         "where you have measured it."
     )
     return metres, source
-
-
-def _tell_scale(metres_per_unit: float, source: str, reporter: Reporter) -> str:
-    """Leave the scale for whoever shows the capture's cameras; gives the file's name."""
-    path = reporter.folder / SCALE_FILE
-    write_json(path, {"metres_per_unit": metres_per_unit, "scale_source": source})
-    reporter.preview("scale", path)
-    return SCALE_FILE
 
 
 class _Within(Reporter):
