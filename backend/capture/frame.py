@@ -12,6 +12,7 @@ from ..formats.capture import Camera
 from ..formats.capture_landmarks import Seen
 from ..formats.undistortion import undistorted_camera, undistorted_positions
 from .agreement import nearest_point
+from .found_face import BREADTH, Face, Framed, agreed_face
 from .upright import held_up, turn_to_z
 
 AWAY = 0.8
@@ -21,17 +22,25 @@ _ONE_SIDE = 0.35
 """Length of the cameras' mean direction, along the ground, from which they stood on one side of the head: its front."""
 _LEAST_ANGLE = 3.0
 """Degrees between the rays of a point's clicks, from which they fix how far away it is."""
+_BEHIND = 0.09
+"""Metres from the bridge of the nose to the middle of the head."""
 POINTS = "sparse.npz"
 
 
-def assumed_world(cameras: list[Camera]) -> tuple[np.ndarray, bool]:
-    """A similarity to a world with Z up and the head at the origin, looking about along -Y, as far as cameras can tell.
+def assumed_world(cameras: list[Camera], frames: list[list[Framed]]) -> tuple[np.ndarray, bool, Face | None]:
+    """A similarity to a world with Z up and the head at the origin, looking about along -Y, as far as pictures can
+    tell.
 
-    Up is how the cameras were held. The front is the side that most cameras look from, or, where they stand all
-    around, where the first one stood.
+    Up is how the cameras were held. The head is where they see a face, and as large as a grown person's; where none is
+    found it is what they look at, and the front is the side that most look from, or, where they stand all around, where
+    the first one stood.
+
+    Args:
+        frames: each picture's, as ``framed_faces`` gives them.
 
     Returns:
-        (4, 4) float64, and whether the cameras agree on which way is up.
+        (4, 4) float64; whether the cameras agree on which way is up; the face in the cameras' own world, if there is
+        one.
     """
     centres = np.array([camera.centre for camera in cameras])
     looks = np.array([camera.direction for camera in cameras])
@@ -40,18 +49,23 @@ def assumed_world(cameras: list[Camera]) -> tuple[np.ndarray, bool]:
         middle = centres.mean(axis=0) + looks.mean(axis=0) * np.ptp(centres, axis=0).max()
     up = held_up(np.array([camera.world_to_camera for camera in cameras]))
     turn = np.eye(3) if up is None else turn_to_z(up)
+    scale = AWAY / max(float(np.linalg.norm(centres - middle, axis=1).mean()), 1e-9)
     along = looks @ turn.T
     ground = along[:, :2].mean(axis=0)
     if np.linalg.norm(ground) < _ONE_SIDE:
         ground = along[0, :2]
+    face = None if up is None else agreed_face(cameras, frames, up)
+    if face is not None:
+        scale = BREADTH / face.breadth
+        middle = face.place - face.forward * _BEHIND / scale
+        ground = -(turn @ face.forward)[:2]
     # Whoever looks at a face looks along +Y.
     angle = np.arctan2(ground[0], ground[1]) if np.linalg.norm(ground) > 1e-6 else 0.0
     cosine, sine = np.cos(angle), np.sin(angle)
     turn = np.array([[cosine, -sine, 0], [sine, cosine, 0], [0, 0, 1]]) @ turn
-    scale = AWAY / max(float(np.linalg.norm(centres - middle, axis=1).mean()), 1e-9)
     world = np.eye(4)
     world[:3, :3], world[:3, 3] = scale * turn, -scale * turn @ middle
-    return world, up is not None
+    return world, up is not None, face
 
 
 def moved(camera: Camera, world: np.ndarray) -> Camera:

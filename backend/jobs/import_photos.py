@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from ..capture.found_face import Face, framed_faces
 from ..capture.frame import POINTS, apply, assumed_world, moved, write_points
 from ..capture.images import read_mask
 from ..capture.picture_folder import (
@@ -42,6 +43,8 @@ _CLEAR = 0.02
 MADE = ("masks", "strokes", "landmarks.json")
 """In a capture's folder: what is made for its pictures by hand, or by jobs that take long."""
 CHECKED = ("check.json", "check.jpg")
+_LOOKED_AT = 72
+"""Pictures in which a face is looked for, of those that there are."""
 _ROWS = 512
 _NAMED = 4
 _NARROW = 8.0
@@ -71,7 +74,7 @@ def run(request: ImportPhotos, reporter: Reporter) -> dict:
     pictures = _to_solve(request, photos, solving / "pictures", reporter)
     structure = solve(solving / "pictures", pictures, solving, in_order, request.seed, reporter)
     by_name = {picture.name: photo for picture, photo in zip(pictures, photos, strict=True)}
-    world, upright = assumed_world([structure.cameras[name] for name in by_name if name in structure.cameras])
+    world, upright, face = _world(solving / "pictures", structure, reporter)
     if not upright:
         reporter.warning(
             "The pictures do not say which way is up; By a Fitted Head (Scale, place-capture) sets the capture upright."
@@ -86,12 +89,25 @@ def run(request: ImportPhotos, reporter: Reporter) -> dict:
     )  # fmt: skip
     shutil.rmtree(solving, ignore_errors=True)
     report = _report(structure, by_name, views, time.monotonic() - began, memory.mb())
+    report["face_seen_in"] = 0 if face is None else face.views
     memory.end()
     write_json(folder / "report.json", report)
     _warn(report, reporter)
     return {"capture": str(folder), "sparse": POINTS, "report": "report.json"} | {
         key: report[key] for key in ("pictures", "registered", "missing", "points", "error_pixels", "seconds")
     }
+
+
+def _world(pictures: Path, structure: Structure, reporter: Reporter) -> tuple[np.ndarray, bool, Face | None]:
+    """``assumed_world`` of the cameras that were solved, by faces in some of their pictures."""
+    names = sorted(structure.cameras)
+    some = names[:: -(-len(names) // _LOOKED_AT)]
+    reporter.stage("Looking for the face", len(some))
+    frames = {}
+    for name in some:
+        frames[name] = framed_faces(cv2.imread(str(pictures / name), cv2.IMREAD_GRAYSCALE))
+        reporter.step()
+    return assumed_world([structure.cameras[name] for name in names], [frames.get(name, []) for name in names])
 
 
 def _unsolved(request: ImportPhotos, folder: Path, photos: list[Photograph], solving: Path, reporter: Reporter) -> dict:

@@ -49,8 +49,9 @@ def run(request: PlaceCapture, reporter: Reporter) -> dict:
     write_capture(Capture(folder, views, 1.0, source, capture.light_bounces))
     if source == "assumed":
         reporter.warning(
-            "The scale is assumed: shapes are right, but every millimetre may be off by a third until a head is fitted"
-            " or a distance is measured."
+            "The scale is assumed: shapes are right, but every millimetre may be off, by a tenth where the pictures"
+            " showed a face when they were imported and by a third where not, until a head is fitted or a distance is"
+            " measured."
         )
     scale = float(np.cbrt(np.linalg.det(world[:3, :3])))
     return {"capture": str(folder), "scale": source, "metres_per_unit": scale, "world": world.tolist()} | told

@@ -145,6 +145,28 @@ def test_pictures_of_different_things_say_what_to_do(tmp_path):
         import_photos.run(ImportPhotos(pictures=tmp_path), SilentReporter(tmp_path / "job"))
 
 
+def test_who_turns_before_a_still_camera_is_solved_by_masks(tmp_path):
+    """On a turntable the camera goes around the subject; what stands still behind it says that it does not."""
+    poses, (width, height) = cameras(6, 50.0), SIZE
+    x, y = np.arange(width) - width / 2, np.arange(height)[:, None] - height / 2
+    subject = (x / (0.33 * width)) ** 2 + (y / (0.42 * height)) ** 2 < 1
+    behind = room(cameras(1)[0])[::-1, ::-1]
+    for number, pose in enumerate(poses):
+        save(tmp_path / "photos" / f"{number}.png", np.where(subject[..., None], room(pose), behind))
+        save(tmp_path / "masks" / f"{number}.png", subject.astype(np.uint8) * 255)
+    photos, masks = tmp_path / "photos", tmp_path / "masks"
+    film = 43.2666 * FOCAL / np.hypot(*SIZE)
+    there = np.array([pose[:3, 3] for pose in poses])
+    request = ImportPhotos(pictures=photos, capture=tmp_path / "with", lenses="one", focal=film, masks=masks)
+    result = import_photos.run(request, SilentReporter(tmp_path / "job"))
+    assert result["registered"] == 6
+    here = np.array([view.camera.centre for view in read_capture(tmp_path / "with").views])
+    assert np.linalg.norm(umeyama(here, there).apply(here) - there, axis=1).max() < 0.03
+    request = ImportPhotos(pictures=photos, capture=tmp_path / "without", lenses="one", focal=film)
+    with pytest.raises(CaptureError, match="masks"):
+        import_photos.run(request, SilentReporter(tmp_path / "other"))
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_pictures_are_set_upright(tmp_path, orientation):
     pixels = room(cameras(1)[0])[:90, :120]

@@ -16,6 +16,11 @@ ROUNDS = 3
 _FACE, _EARS, _NECK, _SCALP, _BESIDE, _BELOW = -1.0, -0.4, -0.4, 0.7, 0.7, -0.4
 """Log odds for hair of what lies over a part of the bare head, beside the head, and below it. Small: hair may hang over
 all of them."""
+_LOWER, _ASIDE = 1.2, 1.2
+"""What log odds lose with each of the head's breadths that a pixel lies farther below the chin than half a one, and
+farther from the head's middle than one: there are clothes. Long hair that colour tells well stands against it."""
+_CLOTHES = -2.0
+"""Log odds below which a place teaches the colours of what is not hair from the beginning."""
 _TOLD = 12.0
 """Times that a pixel under a stroke counts when colours are learnt."""
 _FRONT, _FRONT_ODDS = 0.5, -4.0
@@ -103,16 +108,18 @@ def _by_place(picture: Picture, person: np.ndarray, subject: Subject) -> tuple[n
     low = _lowest(drawn.covered)
     rows = np.arange(person.shape[0])[:, None]
     below = ~drawn.covered & (rows > low)
-    odds[below] = _BELOW
     # Beside the neck there may be a collar as well.
     chin = np.flatnonzero((drawn.covered & of_faces["face"][faces]).any(axis=1)).max(initial=0)
     above = rows < (chin if chin else low)
+    odds[below] = (_BELOW + _far_below(drawn.covered, chin if chin else low))[below]
     first = np.where((odds == _SCALP) | ((odds == _BESIDE) & above), 3.0, 0.0).astype(np.float32)
     # The head is a likely one, not this one: borders between its parts are good to a few per cent of its size.
     soft = max(0.02 * float(np.sqrt(drawn.covered.sum())), 0.5)
     front = drawn.covered & head.front_of_face(picture.name, _FRONT)[faces]
     front = cv2.erode(front.astype(np.uint8), np.ones((3, 3), np.uint8), iterations=round(2 * soft)) > 0
     first[front] = odds[front] = _FRONT_ODDS
+    clothes = odds < _CLOTHES
+    first[clothes] = odds[clothes]
     return cv2.GaussianBlur(odds, (0, 0), soft), first
 
 
@@ -120,6 +127,15 @@ def _lowest(bare: np.ndarray) -> float:
     """The row where a bare head ends, or a little above, where its neck widens."""
     rows = np.flatnonzero(bare.any(axis=1))
     return float(rows.max() - 0.08 * np.ptp(rows))
+
+
+def _far_below(bare: np.ndarray, chin: float) -> np.ndarray:
+    """(H, W) log odds that places below a head, drawn bare (H, W) bool, lose by how far away they are."""
+    rows, columns = np.nonzero(bare)
+    breadth = min(np.ptp(rows), np.ptp(columns)) + 1
+    lower = (np.arange(bare.shape[0])[:, None] - chin) / breadth
+    aside = np.abs(np.arange(bare.shape[1])[None] - np.median(columns)) / breadth
+    return -_LOWER * np.maximum(lower - 0.5, 0) - _ASIDE * np.maximum(aside - 1, 0)
 
 
 def _skin_tone_odds(picture: Picture) -> np.ndarray:

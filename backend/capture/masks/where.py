@@ -1,4 +1,5 @@
-"""Where the person is before the cameras: a head placed by landmarks, or without any what all cameras look at."""
+"""Where the person is before the cameras: a head placed by landmarks, without any by the face that is found in the
+pictures, and without one what all cameras look at."""
 
 from dataclasses import dataclass, replace
 
@@ -15,10 +16,12 @@ from ...fit.photo_views import FEWEST, PhotoView
 from ...flame.layer import FlameLayer
 from ...formats.capture import Camera, Capture
 from ...formats.capture_landmarks import read_capture_landmarks
-from ...formats.flame_model import FlameModel
+from ...formats.flame_model import FlameModel, z_up
 from ...formats.undistortion import undistorted_positions
 from ...geometry.raster import Raster, rasterise
 from ..agreement import nearest_point
+from ..found_face import BREADTH, Face, agreed_face, before_face, framed_faces
+from ..upright import held_up
 from .pictures import Picture
 
 _MODES = 20
@@ -31,7 +34,7 @@ _MIDDLE = 0.045
 
 @dataclass(frozen=True, eq=False)
 class PlacedHead:
-    """A head where landmarks say.
+    """A head where landmarks say, or the face that was found.
 
     Attributes:
         model: whose head it is.
@@ -40,7 +43,7 @@ class PlacedHead:
         regions: name → vertices.
         landmarks: name → (triangle, (3,) barycentric weights).
         scale: units of the world in a metre of the model.
-        noise: pixels that landmarks are off.
+        noise: pixels that landmarks are off; those of a face that was found are not known to be anywhere.
     """
 
     model: FlameModel
@@ -104,13 +107,16 @@ class Subject:
 
 
 def find_subject(capture: Capture, pictures: list[Picture], posed: bool, warn) -> Subject:
-    """Where the head is, from landmarks where there are any, else from what the cameras look at."""
+    """Where the head is, from landmarks where there are any, else from the face in the pictures, else from what the
+    cameras look at."""
     up = np.array([0.0, 0.0, 1.0])
     try:
         head = placed_head(capture, pictures, posed, warn)
     except CaptureError as error:
         warn(f"{error} The masks are made without them.")
         head = None
+    if head is None:
+        head = found_head(pictures, posed, capture.metres_per_unit is None)
     if head is not None:
         outer = np.concatenate([head.regions["face"], head.regions["scalp"]])
         points = head.vertices[outer]
@@ -129,6 +135,38 @@ def find_subject(capture: Capture, pictures: list[Picture], posed: bool, warn) -
     fields = [min(c.width, c.height) / 2 / c.fx for c in cameras]
     # A photographer fills a picture with the head by about a half.
     return Subject(middle, float(np.median(depths * fields)) * 0.5, up, None, True)
+
+
+def found_head(pictures: list[Picture], posed: bool, scaled: bool) -> PlacedHead | None:
+    """The mean head where the pictures show a face; None where none is found.
+
+    Args:
+        scaled: the capture's unit is unknown, so the head takes the size that the face has.
+    """
+    model = model_to_fit(BUILT_IN)
+    points, mean = named_points(model), landmarks_of(model)
+    anchor = mean.of([f"nose bridge {number}" for number in (1, 2, 3, 4)]).mean(axis=0)
+    frames = [framed_faces(picture.image) for picture in pictures]
+    forward, cameras = np.array([0.0, -1.0, 0.0]), {}
+    up = np.array([0.0, 0.0, 1.0])
+    if posed:
+        poses = np.array([picture.camera.world_to_camera for picture in pictures])
+        up = up if (held := held_up(poses)) is None else held
+        face = agreed_face([picture.camera for picture in pictures], frames, up)
+        if face is None:
+            return None
+        cameras = {picture.name: picture.camera for picture in pictures}
+    else:
+        face = Face(anchor, forward, BREADTH, 1)
+        for picture, found in zip(pictures, frames, strict=True):
+            if found:
+                cameras[picture.name] = before_face(picture.camera, found[0], anchor)
+        if not cameras:
+            return None
+    scale = face.breadth / BREADTH if scaled or not posed else 1.0
+    turn = np.stack([np.cross(-face.forward, up), -face.forward, up], axis=1)
+    vertices = scale * (z_up(model.template).astype(np.float64) - anchor) @ turn.T + face.place
+    return PlacedHead(model, vertices, cameras, regions_of(model), points, scale, np.inf)
 
 
 def seen_landmarks(capture: Capture, pictures: list[Picture], only: set[str]) -> dict[str, dict[str, np.ndarray]]:

@@ -1,0 +1,173 @@
+"""The face in photographs, found without a network or a click: where it is, which way it looks, how large it is.
+
+A cascade over local binary patterns, which scikit-image brings along, finds upright faces that look about at the
+camera (Liao, Zhu, Lei, Zhang and Li, "Learning Multi-scale Block Local Binary Patterns for Face Recognition", 2007). In
+one photograph it is often wrong; what several cameras see in one place, and of one size, is a face.
+"""
+
+import functools
+from dataclasses import dataclass, replace
+from itertools import combinations
+
+import cv2
+import numpy as np
+
+from ..formats.capture import Camera
+from .agreement import nearest_point
+
+SIDE = 400
+"""Pixels of a picture's longer side while faces are looked for; the smallest is a tenth of that."""
+BREADTH = 0.16
+"""Metres: how broad what the cascade frames is on a grown person. Its middle lies half-way down the nose's bridge."""
+_STEP = 1.1
+"""Ratio of one size that is looked for to the next."""
+_APART = 0.3
+"""Of its breadth by which a camera may see a face beside where others see it."""
+_UNLIKE = 0.35
+"""Natural logarithm of the ratio by which its breadth may differ from what others see."""
+
+_NEAR = 0.6
+"""Of the cameras' distance to what they look at, that a face may be away from it."""
+
+
+@dataclass(frozen=True)
+class Framed:
+    """What looks like a face in one picture: the middle and the breadth of its frame, in pixels."""
+
+    x: float
+    y: float
+    breadth: float
+
+
+@dataclass(frozen=True, eq=False)
+class Face:
+    """A face in the world.
+
+    Attributes:
+        place: (3,) half-way down the nose's bridge.
+        forward: (3,) unit vector, the way it looks, as far as the cameras that see it tell.
+        breadth: of its frame, in the world's unit.
+        views: how many cameras see it.
+    """
+
+    place: np.ndarray
+    forward: np.ndarray
+    breadth: float
+    views: int
+
+
+def framed_faces(image: np.ndarray) -> list[Framed]:
+    """What looks like a face in a picture (H, W, 3) uint8, RGB, or (H, W), grey; largest first."""
+    scale = SIDE / max(image.shape[:2])
+    small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    found = _cascade().detect_multi_scale(
+        img=small, scale_factor=_STEP, step_ratio=1, min_size=(SIDE // 10,) * 2, max_size=(min(small.shape[:2]),) * 2
+    )
+    frames = [
+        Framed((f["c"] + f["width"] / 2) / scale, (f["r"] + f["height"] / 2) / scale, f["width"] / scale) for f in found
+    ]
+    return sorted(frames, key=lambda frame: -frame.breadth)
+
+
+def agreed_face(cameras: list[Camera], frames: list[list[Framed]], up: np.ndarray) -> Face | None:
+    """The face that most cameras see in one place, or None where no two of them agree.
+
+    Args:
+        cameras: pinhole cameras of the pictures, in one world.
+        frames: each picture's, as ``framed_faces`` gives them.
+        up: (3,) unit vector.
+    """
+    subject = _looked_at(cameras)
+    rays = [(k, frame, *_ray(cameras[k], frame)) for k, of in enumerate(frames) for frame in of]
+    best: list = []
+    for one, other in combinations(rays, 2):
+        if one[0] == other[0]:
+            continue
+        agreeing = _agreeing(rays, [one, other], subject)
+        if len({ray[0] for ray in agreeing}) > len({ray[0] for ray in best}):
+            best = agreeing
+    if not best:
+        return None
+    place, breadths = _meeting(best)
+    towards = np.stack([cameras[k].centre - place for k, *_ in best])
+    towards -= np.outer(towards @ up, up)
+    # Each camera counts once, and cameras at one azimuth no more than one, or the face would turn to the crowd.
+    towards /= np.maximum(np.linalg.norm(towards, axis=1, keepdims=True), 1e-9)
+    forward = _middle_of_fan(towards, up)
+    return Face(place, forward, float(np.median(breadths)), len({ray[0] for ray in best}))
+
+
+def before_face(camera: Camera, frame: Framed, place: np.ndarray) -> Camera:
+    """A camera of unknown pose, held upright before a grown person's face at ``place`` (3,) that looks along -Y."""
+    depth = camera.fx * BREADTH / frame.breadth
+    right, down = (frame.x - camera.cx) / camera.fx, (frame.y - camera.cy) / camera.fy
+    pose = np.eye(4)
+    pose[:3, :3] = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
+    pose[:3, 3] = place - depth * np.array([right, 1.0, -down])
+    return replace(camera, camera_to_world=pose)
+
+
+def _looked_at(cameras: list[Camera]) -> tuple[np.ndarray, float] | None:
+    """What all cameras look at (3,), and how far a face may be from there; None where they look at nothing."""
+    centres, looks = np.stack([c.centre for c in cameras]), np.stack([c.direction for c in cameras])
+    middle = nearest_point(centres, looks)
+    if middle is None or (np.einsum("nc,nc->n", middle - centres, looks) <= 0).mean() > 0.5:
+        return None
+    return middle, _NEAR * float(np.median(np.linalg.norm(centres - middle, axis=1)))
+
+
+def _agreeing(rays: list, pair: list, subject: tuple[np.ndarray, float] | None) -> list:
+    """Those of all rays that see a face where a pair of them does; empty where the pair itself does not agree, or meets
+    far from what cameras look at: on a poster."""
+    met = _meeting(pair)
+    if met is None or (subject is not None and np.linalg.norm(met[0] - subject[0]) > subject[1]):
+        return []
+    place, breadths = met
+    size = float(np.exp(np.log(breadths).mean()))
+    found = {}
+    for ray in rays:
+        number, _, origin, direction, angle = ray
+        depth = (place - origin) @ direction
+        beside = np.linalg.norm(place - origin - depth * direction)
+        if depth <= 0 or beside > _APART * size or abs(np.log(angle * depth / size)) > _UNLIKE:
+            continue
+        if number not in found or beside < found[number][0]:
+            found[number] = beside, ray
+    chosen = [ray for _, ray in found.values()]
+    return chosen if all(any(ray is one for ray in chosen) for one in pair) else []
+
+
+def _meeting(rays: list) -> tuple[np.ndarray, np.ndarray] | None:
+    """The (3,) point nearest to rays and the breadths (R,) that they see there; None where they meet nowhere."""
+    origins, directions = np.stack([ray[2] for ray in rays]), np.stack([ray[3] for ray in rays])
+    place = nearest_point(origins, directions)
+    if place is None:
+        return None
+    depths = np.einsum("rc,rc->r", place - origins, directions)
+    return (place, depths * np.array([ray[4] for ray in rays])) if (depths > 0).all() else None
+
+
+def _middle_of_fan(towards: np.ndarray, up: np.ndarray) -> np.ndarray:
+    """(3,) the direction half-way between the outermost of unit vectors (R, 3) about an axis."""
+    first = towards.sum(axis=0)
+    first /= max(np.linalg.norm(first), 1e-9)
+    side = np.cross(up, first)
+    angles = np.arctan2(towards @ side, towards @ first)
+    angle = (angles.min() + angles.max()) / 2
+    return np.cos(angle) * first + np.sin(angle) * side
+
+
+def _ray(camera: Camera, frame: Framed) -> tuple[np.ndarray, np.ndarray, float]:
+    """Where a camera stands (3,), the unit vector (3,) to a frame's middle, and the frame's breadth at a unit's
+    distance."""
+    local = np.array([(frame.x - camera.cx) / camera.fx, -(frame.y - camera.cy) / camera.fy, -1.0])
+    ray = camera.camera_to_world[:3, :3] @ local
+    return camera.centre, ray / np.linalg.norm(ray), frame.breadth / camera.fx
+
+
+@functools.cache
+def _cascade():
+    from skimage.data import lbp_frontal_face_cascade_filename
+    from skimage.feature import Cascade
+
+    return Cascade(lbp_frontal_face_cascade_filename())
