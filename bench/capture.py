@@ -21,7 +21,7 @@ from .head_measure import measure, on_face, truth_of
 from .head_scenes import close
 
 HELP = "Photographs in: cameras, metres and masks found from bare pictures, and hair and head from all of that."
-STEPS = ("photographs", "video", "few", "many", "large", "place", "masks", "hair", "head")
+STEPS = ("photographs", "video", "turntable", "few", "many", "large", "place", "masks", "hair", "head")
 CLICKED = ("view_000", "view_002", "view_016")
 """Views from the front and either side that the artist clicks in."""
 LANDMARKS = (
@@ -39,7 +39,7 @@ VIEWS = 12
 """Of the scene's, that say what of a head is seen."""
 NOISE = 4.0
 """Of 255, standard deviation."""
-CAMERAS = ("photographs", "video", "few", "many", "large")
+CAMERAS = ("photographs", "video", "turntable", "few", "many", "large")
 """Steps that end in cameras."""
 
 
@@ -74,6 +74,10 @@ def _video(scene: Scene, options: argparse.Namespace) -> dict:
     views, frames = len(read_capture(scene.truth).views), Photographs().blurred + 1
     names = {f"frame_{k:05d}": f"view_{k // frames:03d}" for k in range(views * frames)}
     return _imported(scene.video, options.out / "video", scene, "--frames", views, names=names)
+
+
+def _turntable(scene: Scene, options: argparse.Namespace) -> dict:
+    return _imported(scene.turntable / "photos", options.out / "turntable", scene, "--masks", scene.turntable / "masks")
 
 
 def _few(scene: Scene, options: argparse.Namespace) -> dict:

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -55,11 +56,13 @@ class Photographs:
 
 @dataclass(frozen=True)
 class Scene:
-    """What was rendered: ``photos`` as an artist would bring them, ``video``, and ``truth``, a whole capture with the
-    same names, masks, labels, landmarks and true strands."""
+    """What was rendered: ``photos`` as an artist would bring them, ``video``, ``turntable``, the person before a camera
+    that stands still, with photos/ and masks/, and ``truth``, a whole capture with the same names, masks, labels,
+    landmarks and true strands."""
 
     photos: Path
     video: Path
+    turntable: Path
     truth: Path
 
 
@@ -70,11 +73,13 @@ def scene_of(photographs: Photographs, folder: Path | None = None) -> Scene:
         CaptureError, HeadError: the scan is not there, or rendering fails.
     """
     folder = folder or environments.cache() / "bench" / f"photos-{_key(photographs)}"
-    scene = Scene(folder / "photos", folder / "video.mp4", folder / "truth")
+    scene = Scene(folder / "photos", folder / "h264.mp4", folder / "turntable", folder / "truth")
     if not (scene.truth / "transforms.json").is_file():
         _render(photographs, folder, scene.truth)
     if not scene.video.is_file():
         _hand_over(scene, photographs)
+    if not scene.turntable.is_dir():
+        _turn(scene, folder / "making" / "wall_0.png")
     return scene
 
 
@@ -124,13 +129,17 @@ def _render(photographs: Photographs, folder: Path, truth: Path) -> None:
     }  # fmt: skip
     (making / "scene.json").write_text(json.dumps(scene), encoding="utf-8")
     print(f"Rendering {len(cameras)} photographs into {folder}.", flush=True)
+    _in_blender("capture_scene_in_blender.py", making / "scene.json")
+    scan = read_scan()
+    write_ply(truth / "ground_truth" / "scan.ply", scan.vertices, scan.faces)
+
+
+def _in_blender(script: str, *words: Path) -> None:
     python = os.environ.get("MAQUETTE_BPY_PYTHON") or environments.blender()
-    command = [python, CHECKOUT / "bench" / "capture_scene_in_blender.py", making / "scene.json"]
+    command = [python, CHECKOUT / "bench" / script, *words]
     environment = os.environ | {"PYTHONPATH": str(CHECKOUT)}
     if subprocess.run(list(map(str, command)), stdout=sys.stderr, env=environment).returncode:
         raise CaptureError("The photographs could not be rendered; what the renderer said is above.")
-    scan = read_scan()
-    write_ply(truth / "ground_truth" / "scan.ply", scan.vertices, scan.faces)
 
 
 def _walls(folder: Path, size: int = 1400) -> list[Path]:
@@ -173,19 +182,32 @@ def _hand_over(scene: Scene, photographs: Photographs) -> None:
 
 
 def _write_video(path: Path, frames: list[np.ndarray], blurred: int) -> None:
-    """Every sharp frame between others that were shaken; H.264 where this OpenCV writes it, else MPEG-4."""
-    height, width = frames[0].shape[:2]
-    partial = path.with_name("video.part.mp4")
-    for codec in ("avc1", "mp4v"):
-        writer = cv2.VideoWriter(str(partial), cv2.VideoWriter_fourcc(*codec), 10.0, (width, height))
-        if writer.isOpened():
-            break
-    rng = np.random.default_rng(_SEED)
-    for frame in frames:
-        for number in range(blurred + 1):
-            writer.write(frame if number == blurred // 2 else _shaken(frame, rng))
-    writer.release()
+    """Every sharp frame between others that were shaken, in H.264 by Blender's encoder: OpenCV's wheels have none."""
+    rng, number = np.random.default_rng(_SEED), 0
+    with tempfile.TemporaryDirectory(prefix="maquette-") as folder:
+        for frame in frames:
+            for place in range(blurred + 1):
+                shown = frame if place == blurred // 2 else _shaken(frame, rng)
+                cv2.imwrite(str(Path(folder) / f"{number:05d}.png"), shown)
+                number += 1
+        partial = path.with_name("video.part.mp4")
+        _in_blender("video_in_blender.py", Path(folder), partial)
     partial.replace(path)
+
+
+def _turn(scene: Scene, wall: Path) -> None:
+    """The person of each photograph, cut out by the true masks, before one and the same picture; light and all."""
+    partial = scene.turntable.with_name("turntable.part")
+    for name in ("photos", "masks"):
+        (partial / name).mkdir(parents=True, exist_ok=True)
+    for view in read_capture(scene.truth).views:
+        picture, mask = cv2.imread(str(view.image)), cv2.imread(str(view.masks["person"]), cv2.IMREAD_GRAYSCALE)
+        behind = cv2.resize(cv2.imread(str(wall)), (max(picture.shape),) * 2)[: picture.shape[0], : picture.shape[1]]
+        share = mask[..., None] / 255
+        picture = np.round(picture * share + behind * (1 - share)).astype(np.uint8)
+        cv2.imwrite(str(partial / "photos" / f"{view.name}.jpg"), picture, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
+        cv2.imwrite(str(partial / "masks" / f"{view.name}.png"), mask)
+    partial.replace(scene.turntable)
 
 
 def _shaken(frame: np.ndarray, rng: np.random.Generator) -> np.ndarray:
