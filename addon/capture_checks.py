@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import time
 from pathlib import Path
 
 import bpy
@@ -20,6 +21,8 @@ LIGHTS = {
     "red": ("Not usable as it is", "CANCEL"),
 }
 """What a light means, with an icon."""
+LOOK_AGAIN = 1.0
+"""Seconds for which it is remembered when a capture's files were written."""
 
 
 class MaquetteMasks(bpy.types.PropertyGroup):
@@ -82,11 +85,11 @@ _kept: dict = {}
 def check_of(folder: Path) -> dict:
     """What the last check of a capture found, with ``stale`` where pictures, cameras or masks are newer; empty where
     there was none."""
-    stamp = (str(folder), _stamp(folder / CHECK), *map(_newest, _inputs(folder)))
+    stamp = (str(folder), _stamp(folder / CHECK), _newest_input(folder))
     if _kept.get("stamp") != stamp:
         report = read_json(folder / CHECK)
         report = report if isinstance(report, dict) and report.get("light") in LIGHTS else {}
-        _kept.update(stamp=stamp, report=report and report | {"stale": max(stamp[2:]) > stamp[1]})
+        _kept.update(stamp=stamp, report=report and report | {"stale": stamp[2] > stamp[1]})
     return _kept["report"]
 
 
@@ -99,9 +102,16 @@ def masks_of(folder: Path) -> dict[str, int]:
     return _kept["masks"]
 
 
-def _inputs(folder: Path) -> list[Path]:
+def _newest_input(folder: Path) -> int:
+    """When anything that a check looks at was written last. Panels ask at every redraw, and a capture of 200 pictures
+    has 800 files, so they are looked at again after a while only, or when a job has written some."""
+    known, when, newest = _kept.get("newest", (None, 0.0, 0))
+    if known == folder and time.monotonic() - when < LOOK_AGAIN:
+        return newest
     kinds = [folder / "masks" / kind for kind in ("hair", "bust", "person")]
-    return [folder / "transforms.json", folder / "images", *kinds, folder / "landmarks.json"]
+    newest = max(map(_newest, [folder / "transforms.json", folder / "images", *kinds, folder / "landmarks.json"]))
+    _kept["newest"] = folder, time.monotonic(), newest
+    return newest
 
 
 def _newest(path: Path) -> int:
@@ -122,7 +132,8 @@ def _stamp(path: Path) -> int:
 @jobs.on_result("make-masks", scene=False)
 @jobs.on_result("check-capture", scene=False)
 def _show_anew(job, result: dict) -> None:
-    """Sheets that are open show what is new."""
+    """Sheets that are open show what is new, and so does the panel."""
+    _kept.pop("newest", None)
     sheets = {str(Path(job.request["capture"]) / name) for name in (SHEET, MASKS)}
     for image in bpy.data.images:
         if bpy.path.abspath(image.filepath) in sheets:

@@ -21,7 +21,7 @@ from .head_measure import measure, on_face, truth_of
 from .head_scenes import close
 
 HELP = "Photographs in: cameras, metres and masks found from bare pictures, and hair and head from all of that."
-STEPS = ("photographs", "video", "turntable", "few", "many", "large", "place", "masks", "hair", "head")
+STEPS = ("photographs", "video", "turntable", "few", "many", "large", "place", "masks", "unclicked", "hair", "head")
 CLICKED = ("view_000", "view_002", "view_016")
 """Views from the front and either side that the artist clicks in."""
 LANDMARKS = (
@@ -138,6 +138,16 @@ def _masks(scene: Scene, options: argparse.Namespace) -> dict:
     return mask_agreement(read_capture(capture), read_capture(scene.truth)) | _spent(seconds, processor)
 
 
+def _unclicked(scene: Scene, options: argparse.Namespace) -> dict:
+    """Masks of the same pictures and cameras, where nobody clicked a landmark."""
+    clicked, capture = options.out / "photographs" / "capture", options.out / "unclicked" / "capture"
+    shutil.rmtree(capture, ignore_errors=True)
+    shutil.copytree(clicked / "images", capture / "images")
+    shutil.copyfile(clicked / "transforms.json", capture / "transforms.json")
+    seconds, processor = backend("make-masks", capture, "--out", options.out / "unclicked" / "job")
+    return mask_agreement(read_capture(capture), read_capture(scene.truth)) | _spent(seconds, processor)
+
+
 def _hair(scene: Scene, options: argparse.Namespace) -> dict:
     true = read_npz(scene.truth / "ground_truth" / "strands.npz")
     results = {}
@@ -227,10 +237,12 @@ def table(results: dict) -> str:
     if "place" in results:
         row = results["place"]
         lines += ["", f"Metres by a fitted head: {row['scale_percent']:+.1f} %, turned by {row['turn_degrees']:.1f}°."]
-    if "masks" in results:
-        row = results["masks"]
+    for step, what in (("masks", "with landmarks in three"), ("unclicked", "without a landmark")):
+        if step not in results:
+            continue
+        row = results[step]
         words = ", ".join(f"{kind} {row[kind]:.3f} (worst {row[kind + '_worst']:.3f})" for kind in ("person", "hair"))
-        lines += ["", f"Masks made here, intersection over union: {words}."]
+        lines += ["", f"Masks made here, {what}, intersection over union: {words}."]
     for step, what in (("hair", "Hair, F-score at mm/degrees"), ("head", "Head, mm")):
         for name, row in results.get(step, {}).items():
             figures = ", ".join(f"{key} {value}" for key, value in row.items() if isinstance(value, (int, float)))

@@ -15,6 +15,9 @@ from ..formats.capture_landmarks import Seen
 from .images import read_picture
 
 SUFFIX = ".task"
+PACKAGES = "--no-deps mediapipe absl-py certifi"
+"""What pip is to be told. Everything else that finding landmarks needs is in the backend's environment; MediaPipe's own
+list would put another OpenCV over the one that is there, which on a machine without a desktop does not start."""
 MESH = {
     "jaw": (127, 234, 93, 132, 58, 136, 150, 176, 152, 400, 379, 365, 288, 361, 323, 454, 356),
     "right eyebrow": (70, 63, 105, 66, 107),
@@ -52,7 +55,7 @@ def detect_landmarks(
     except ImportError as error:
         raise EnvironmentTrouble(
             "Finding landmarks needs the package mediapipe, which the backend's environment does not have; install it "
-            f"there ({sys.executable} -m pip install mediapipe), or click the landmarks in one to three photographs."
+            f"there ({sys.executable} -m pip install {PACKAGES}), or click the landmarks in one to three photographs."
         ) from error
     try:
         landmarker = FaceLandmarker.create_from_model_path(str(task))

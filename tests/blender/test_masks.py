@@ -92,7 +92,7 @@ def test_what_is_to_be_chosen_first_is_said(opened, submitted):
     assert submitted == []
 
 
-def test_the_panel_knows_when_a_check_is_out_of_date(opened, maquette_part):
+def test_the_panel_knows_when_a_check_is_out_of_date(opened, maquette_part, monkeypatch):
     folder, _ = opened
     checks = maquette_part("addon.capture_checks")
     assert not checks.check_of(folder)
@@ -100,4 +100,7 @@ def test_the_panel_knows_when_a_check_is_out_of_date(opened, maquette_part):
     assert checks.check_of(folder)["stale"] is False
     later = (folder / "check.json").stat().st_mtime + 5
     os.utime(folder / "transforms.json", (later, later))
+    # Asked at every redraw, the files are looked at once a second.
+    assert checks.check_of(folder)["stale"] is False
+    monkeypatch.setattr(checks, "LOOK_AGAIN", 0.0)
     assert checks.check_of(folder)["stale"] is True
