@@ -74,6 +74,9 @@ ROWS = (
     *(Row(f"real scan, 12 views, {words}", "scan", fault=fault, words=BARE) for fault, (words, _) in FAULTS.items()),
     Row("real scan, 12 views, cameras unknown", "scan", fault="unposed", words=BARE),
     Row("real scan, 12 views of 128², paper, reduced", "scan", preset="paper", size=128, words=PAPER),
+    # How deep a surface lies in hair was set on the layered head; these two had no say in it.
+    Row("built-in head with straight hair, 12 views around", "straight"),
+    Row("built-in head with curly hair, 12 views around", "curly"),
 )
 SHOWN = {ROWS[3].name: 1, ROWS[5].name: 0}
 """Rows that heads.jpg shows, and which of their pictures."""
