@@ -1,8 +1,8 @@
 """The face in photographs, found without a network or a click: where it is, which way it looks, how large it is.
 
 A cascade over local binary patterns, which scikit-image brings along, finds upright faces that look about at the
-camera (Liao, Zhu, Lei, Zhang and Li, "Learning Multi-scale Block Local Binary Patterns for Face Recognition", 2007). In
-one photograph it is often wrong; what several cameras see in one place, and of one size, is a face.
+camera (Zhang, Chu, Xiang, Liao and Li, "Face Detection Based on Multi-Block LBP Representation", 2007). In one
+photograph it is often wrong; what several cameras see in one place, and of one size, is a face.
 """
 
 import functools
@@ -25,7 +25,6 @@ _APART = 0.3
 """Of its breadth by which a camera may see a face beside where others see it."""
 _UNLIKE = 0.35
 """Natural logarithm of the ratio by which its breadth may differ from what others see."""
-
 _NEAR = 0.6
 """Of the cameras' distance to what they look at, that a face may be away from it."""
 
@@ -56,6 +55,23 @@ class Face:
     views: int
 
 
+@dataclass(frozen=True, eq=False)
+class _Sighting:
+    """What looks like a face, as a ray in the world.
+
+    Attributes:
+        picture: its number.
+        origin: (3,) where the camera stands.
+        direction: (3,) unit vector to the frame's middle.
+        angle: the frame's breadth at a unit's distance.
+    """
+
+    picture: int
+    origin: np.ndarray
+    direction: np.ndarray
+    angle: float
+
+
 def framed_faces(image: np.ndarray) -> list[Framed]:
     """What looks like a face in a picture (H, W, 3) uint8, RGB, or (H, W), grey; largest first."""
     scale = SIDE / max(image.shape[:2])
@@ -78,23 +94,23 @@ def agreed_face(cameras: list[Camera], frames: list[list[Framed]], up: np.ndarra
         up: (3,) unit vector.
     """
     subject = _looked_at(cameras)
-    rays = [(k, frame, *_ray(cameras[k], frame)) for k, of in enumerate(frames) for frame in of]
-    best: list = []
-    for one, other in combinations(rays, 2):
-        if one[0] == other[0]:
-            continue
-        agreeing = _agreeing(rays, [one, other], subject)
-        if len({ray[0] for ray in agreeing}) > len({ray[0] for ray in best}):
+    sightings = [
+        _sighting(number, camera, frame)
+        for number, (camera, of) in enumerate(zip(cameras, frames, strict=True))
+        for frame in of
+    ]
+    best: list[_Sighting] = []
+    for pair in combinations(sightings, 2):
+        agreeing = _agreeing(sightings, pair, subject)
+        if len(agreeing) > len(best):
             best = agreeing
     if not best:
         return None
     place, breadths = _meeting(best)
-    towards = np.stack([cameras[k].centre - place for k, *_ in best])
+    towards = np.stack([sighting.origin for sighting in best]) - place
     towards -= np.outer(towards @ up, up)
-    # Each camera counts once, and cameras at one azimuth no more than one, or the face would turn to the crowd.
     towards /= np.maximum(np.linalg.norm(towards, axis=1, keepdims=True), 1e-9)
-    forward = _middle_of_fan(towards, up)
-    return Face(place, forward, float(np.median(breadths)), len({ray[0] for ray in best}))
+    return Face(place, _middle_of_fan(towards, up), float(np.median(breadths)), len(best))
 
 
 def before_face(camera: Camera, frame: Framed, place: np.ndarray) -> Camera:
@@ -107,6 +123,12 @@ def before_face(camera: Camera, frame: Framed, place: np.ndarray) -> Camera:
     return replace(camera, camera_to_world=pose)
 
 
+def _sighting(number: int, camera: Camera, frame: Framed) -> _Sighting:
+    local = np.array([(frame.x - camera.cx) / camera.fx, -(frame.y - camera.cy) / camera.fy, -1.0])
+    ray = camera.camera_to_world[:3, :3] @ local
+    return _Sighting(number, camera.centre, ray / np.linalg.norm(ray), frame.breadth / camera.fx)
+
+
 def _looked_at(cameras: list[Camera]) -> tuple[np.ndarray, float] | None:
     """What all cameras look at (3,), and how far a face may be from there; None where they look at nothing."""
     centres, looks = np.stack([c.centre for c in cameras]), np.stack([c.direction for c in cameras])
@@ -116,53 +138,48 @@ def _looked_at(cameras: list[Camera]) -> tuple[np.ndarray, float] | None:
     return middle, _NEAR * float(np.median(np.linalg.norm(centres - middle, axis=1)))
 
 
-def _agreeing(rays: list, pair: list, subject: tuple[np.ndarray, float] | None) -> list:
-    """Those of all rays that see a face where a pair of them does; empty where the pair itself does not agree, or meets
-    far from what cameras look at: on a poster."""
-    met = _meeting(pair)
+def _agreeing(
+    sightings: list[_Sighting], pair: tuple[_Sighting, _Sighting], subject: tuple[np.ndarray, float] | None
+) -> list[_Sighting]:
+    """Those of all sightings, one a picture, that see a face where a pair of them does; empty where the pair does
+    not agree, or meets far from what cameras look at: on a poster."""
+    met = _meeting(pair) if pair[0].picture != pair[1].picture else None
     if met is None or (subject is not None and np.linalg.norm(met[0] - subject[0]) > subject[1]):
         return []
     place, breadths = met
     size = float(np.exp(np.log(breadths).mean()))
-    found = {}
-    for ray in rays:
-        number, _, origin, direction, angle = ray
-        depth = (place - origin) @ direction
-        beside = np.linalg.norm(place - origin - depth * direction)
-        if depth <= 0 or beside > _APART * size or abs(np.log(angle * depth / size)) > _UNLIKE:
+    found: dict[int, tuple[float, _Sighting]] = {}
+    for sighting in sightings:
+        depth = float((place - sighting.origin) @ sighting.direction)
+        beside = float(np.linalg.norm(place - sighting.origin - depth * sighting.direction))
+        if depth <= 0 or beside > _APART * size or abs(np.log(sighting.angle * depth / size)) > _UNLIKE:
             continue
-        if number not in found or beside < found[number][0]:
-            found[number] = beside, ray
-    chosen = [ray for _, ray in found.values()]
-    return chosen if all(any(ray is one for ray in chosen) for one in pair) else []
+        if sighting.picture not in found or beside < found[sighting.picture][0]:
+            found[sighting.picture] = beside, sighting
+    chosen = [sighting for _, sighting in found.values()]
+    return chosen if all(any(one is other for other in chosen) for one in pair) else []
 
 
-def _meeting(rays: list) -> tuple[np.ndarray, np.ndarray] | None:
-    """The (3,) point nearest to rays and the breadths (R,) that they see there; None where they meet nowhere."""
-    origins, directions = np.stack([ray[2] for ray in rays]), np.stack([ray[3] for ray in rays])
+def _meeting(sightings) -> tuple[np.ndarray, np.ndarray] | None:
+    """The (3,) point nearest to sightings' rays and the breadths (R,) that they see there; None where they meet
+    nowhere."""
+    origins, directions = np.stack([s.origin for s in sightings]), np.stack([s.direction for s in sightings])
     place = nearest_point(origins, directions)
     if place is None:
         return None
     depths = np.einsum("rc,rc->r", place - origins, directions)
-    return (place, depths * np.array([ray[4] for ray in rays])) if (depths > 0).all() else None
+    return (place, depths * np.array([s.angle for s in sightings])) if (depths > 0).all() else None
 
 
 def _middle_of_fan(towards: np.ndarray, up: np.ndarray) -> np.ndarray:
-    """(3,) the direction half-way between the outermost of unit vectors (R, 3) about an axis."""
+    """(3,) the direction half-way between the outermost of unit vectors (R, 3) about an axis: more cameras on one side
+    do not turn a face to them."""
     first = towards.sum(axis=0)
     first /= max(np.linalg.norm(first), 1e-9)
     side = np.cross(up, first)
     angles = np.arctan2(towards @ side, towards @ first)
     angle = (angles.min() + angles.max()) / 2
     return np.cos(angle) * first + np.sin(angle) * side
-
-
-def _ray(camera: Camera, frame: Framed) -> tuple[np.ndarray, np.ndarray, float]:
-    """Where a camera stands (3,), the unit vector (3,) to a frame's middle, and the frame's breadth at a unit's
-    distance."""
-    local = np.array([(frame.x - camera.cx) / camera.fx, -(frame.y - camera.cy) / camera.fy, -1.0])
-    ray = camera.camera_to_world[:3, :3] @ local
-    return camera.centre, ray / np.linalg.norm(ray), frame.breadth / camera.fx
 
 
 @functools.cache
