@@ -11,6 +11,7 @@ import pytest
 
 from backend.capture import check
 from backend.capture.check import check_capture
+from backend.capture.masks.colours import BINS, bins_of, hue_bins_of
 from backend.capture.masks.pictures import Picture
 from backend.capture.masks.store import MaskStore
 from backend.contract import FindLandmarks, MakeMasks
@@ -110,6 +111,18 @@ def test_a_real_photograph_goes_through_strokes_and_clicks(tmp_path):
     for label, kind in ((HAIR, "hair"), (BUST, "bust"), (BACKGROUND, "background")):
         inner = cv2.erode((labels == label).astype(np.uint8), np.ones((3, 3))) > 0
         assert masks[kind][inner].mean() > 0.97
+
+
+def test_shadow_keeps_its_hue():
+    """Skin in deep shadow falls into the bin that skin has in light, and hair as dark as that does not."""
+    skin, hair = np.array([[[224, 172, 140]]]), np.array([[[92, 84, 76]]])
+    lit, shaded, other = (hue_bins_of(np.round(c).astype(np.uint8)).item() for c in (skin, 0.42 * skin, hair))
+    apart = [np.abs(np.array(divmod(lit, BINS)) - divmod(b, BINS)).max() for b in (shaded, other)]
+    assert apart[0] <= 2 < apart[1]
+    colours = [
+        bins_of(cv2.cvtColor(np.round(c).astype(np.uint8), cv2.COLOR_RGB2LAB)).item() for c in (skin, 0.42 * skin)
+    ]
+    assert abs(colours[0] - colours[1]) > BINS**2  # told apart by lightness
 
 
 @pytest.mark.parametrize("naming", ["{stem}.png", "{stem}_mask.png", "{name}.png", "view-{number}-hair.png"])

@@ -1,4 +1,4 @@
-"""How likely a pixel's colour is inside and outside: histograms of colours, learnt from what is known so far.
+"""How likely a pixel's colour, or its hue, is inside and outside: histograms, learnt from what is known so far.
 
 Boykov and Jolly, "Interactive Graph Cuts for Optimal Boundary and Region Segmentation" (2001), section 3: histograms
 instead of GrabCut's mixtures of Gaussians, because a textured background has more colours than five. Inside is learnt
@@ -14,6 +14,10 @@ _BLUR = 1.2
 """Bins by which a histogram is smoothed."""
 _FLOOR = 0.02
 """Of the mean density: what is added to both, so that a colour that neither knows says nothing."""
+_DARK = 8.0
+"""Of 255, added before logarithms are taken: below that noise makes the hue."""
+_RATIOS = np.array([[-0.5, -1.0], [1.0, 0.5]])
+"""From and to which logarithms of the ratios to green are told apart, of red and of blue: skin and hair lie within."""
 MOST = 4.0
 """Largest log odds that a colour may have."""
 
@@ -25,6 +29,16 @@ def bins_of(lab: np.ndarray) -> np.ndarray:
     lightness = lab[..., 0].astype(np.int32) // width
     a, b = (np.clip((lab[..., k].astype(np.int32) - 128) // (width // 2) + BINS // 2, 0, BINS - 1) for k in (1, 2))
     return (lightness * BINS + a) * BINS + b
+
+
+def hue_bins_of(image: np.ndarray) -> np.ndarray:
+    """(H, W) int32 bin of each pixel of (H, W, 3) uint8, RGB, by its ratios of red and of blue to green alone, which
+    shadow changes little; the first plane of as many bins as colours have."""
+    logs = np.log(image.astype(np.float32) + _DARK)
+    ratios = np.stack([logs[..., 0] - logs[..., 1], logs[..., 2] - logs[..., 1]], axis=-1)
+    red, blue = np.moveaxis((ratios - _RATIOS[0]) * (BINS / (_RATIOS[1] - _RATIOS[0])), -1, 0)
+    red, blue = (np.clip(part, 0, BINS - 1).astype(np.int32) for part in (red, blue))
+    return red * BINS + blue
 
 
 def density(bins: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ import numpy as np
 
 from ...formats.mask_strokes import BACKGROUND, BUST, HAIR
 from ...protocol import Reporter
-from .colours import ColourModel, bins_of
+from .colours import ColourModel, bins_of, hue_bins_of
 from .cut import cut
 from .pictures import Picture
 from .volume import Volume
@@ -25,6 +25,8 @@ _TOLD = 12.0
 """Times that a pixel under a stroke counts when colours are learnt."""
 _FRONT, _FRONT_ODDS = 0.5, -4.0
 """The middle of a face that looks at the camera, with at least this cosine, is skin before anything is learnt."""
+_BY_HUE = 0.3
+"""Share of what hues say, against colours: shadow on skin is as dark as hair, but not of its hue."""
 _VOTES = 1.5
 """Times the mean log odds of a place over the photographs that show it."""
 
@@ -45,6 +47,7 @@ def tell_hair(
     places, first = zip(*(_by_place(p, person, subject) for p, person in zip(pictures, persons, strict=True)))
     sure = [_sure(p, person) for p, person in zip(pictures, persons, strict=True)]
     colours = ColourModel([bins_of(p.lab) for p in pictures], own=0.0)
+    hues = ColourModel([hue_bins_of(p.image) for p in pictures], own=0.0)
     beliefs = [np.where(p.strokes > 0, 8.0 * known, odds) for p, known, odds in zip(pictures, sure, first, strict=True)]
     masks = persons
     surface = depths = None
@@ -60,7 +63,10 @@ def tell_hair(
             ]
             for side in (0.5, -0.5)
         )
-        by_colour = colours.learn(hair, rest)
+        by_colour = [
+            (1 - _BY_HUE) * colour + _BY_HUE * hue
+            for colour, hue in zip(colours.learn(hair, rest), hues.learn(hair, rest), strict=True)
+        ]
         odds = [cv2.GaussianBlur(colour, (0, 0), 0.8) + place for colour, place in zip(by_colour, places, strict=True)]
         if surface is not None:
             votes = volume.painted(volume.mean(odds, surface, depths), surface, depths)
