@@ -133,9 +133,7 @@ def _place(scene: Scene, options: argparse.Namespace) -> dict:
 
 
 def _masks(scene: Scene, options: argparse.Namespace) -> dict:
-    capture = options.out / "photographs" / "capture"
-    seconds, processor = backend("make-masks", capture, "--out", options.out / "masks")
-    return mask_agreement(read_capture(capture), read_capture(scene.truth)) | _spent(seconds, processor)
+    return _masked(options.out / "photographs" / "capture", options.out / "masks", scene)
 
 
 def _unclicked(scene: Scene, options: argparse.Namespace) -> dict:
@@ -144,8 +142,12 @@ def _unclicked(scene: Scene, options: argparse.Namespace) -> dict:
     shutil.rmtree(capture, ignore_errors=True)
     shutil.copytree(clicked / "images", capture / "images")
     shutil.copyfile(clicked / "transforms.json", capture / "transforms.json")
-    seconds, processor = backend("make-masks", capture, "--out", options.out / "unclicked" / "job")
-    return mask_agreement(read_capture(capture), read_capture(scene.truth)) | _spent(seconds, processor)
+    return _masked(capture, options.out / "unclicked" / "job", scene)
+
+
+def _masked(capture: Path, job: Path, scene: Scene) -> dict:
+    spent = _spent(*backend("make-masks", capture, "--out", job))
+    return mask_agreement(read_capture(capture), read_capture(scene.truth)) | spent
 
 
 def _hair(scene: Scene, options: argparse.Namespace) -> dict:

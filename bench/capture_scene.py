@@ -3,8 +3,6 @@ synthetic hair, in a room, photographed from all around by a hand-held camera.""
 
 import hashlib
 import json
-import os
-import subprocess
 import sys
 import tempfile
 from dataclasses import asdict, dataclass
@@ -20,6 +18,7 @@ from backend.formats.strands import write_npz
 from backend.hair.styles import SCENES, make_hairstyle
 from building import environments
 
+from .blender import in_blender
 from .hair_scenes import CHECKOUT
 from .painted_scan import painted_scan, read_fitted, read_scan
 
@@ -129,16 +128,13 @@ def _render(photographs: Photographs, folder: Path, truth: Path) -> None:
     }  # fmt: skip
     (making / "scene.json").write_text(json.dumps(scene), encoding="utf-8")
     print(f"Rendering {len(cameras)} photographs into {folder}.", flush=True)
-    _in_blender("capture_scene_in_blender.py", making / "scene.json")
+    _make_in_blender("capture_scene_in_blender.py", making / "scene.json")
     scan = read_scan()
     write_ply(truth / "ground_truth" / "scan.ply", scan.vertices, scan.faces)
 
 
-def _in_blender(script: str, *words: Path) -> None:
-    python = os.environ.get("MAQUETTE_BPY_PYTHON") or environments.blender()
-    command = [python, CHECKOUT / "bench" / script, *words]
-    environment = os.environ | {"PYTHONPATH": str(CHECKOUT)}
-    if subprocess.run(list(map(str, command)), stdout=sys.stderr, env=environment).returncode:
+def _make_in_blender(script: str, *words: Path) -> None:
+    if in_blender(CHECKOUT / "bench" / script, *words, stdout=sys.stderr).returncode:
         raise CaptureError("The photographs could not be rendered; what the renderer said is above.")
 
 
@@ -191,7 +187,7 @@ def _write_video(path: Path, frames: list[np.ndarray], blurred: int) -> None:
                 cv2.imwrite(str(Path(folder) / f"{number:05d}.png"), shown)
                 number += 1
         partial = path.with_name("video.part.mp4")
-        _in_blender("video_in_blender.py", Path(folder), partial)
+        _make_in_blender("video_in_blender.py", Path(folder), partial)
     partial.replace(path)
 
 
@@ -200,9 +196,11 @@ def _turn(scene: Scene, wall: Path) -> None:
     partial = scene.turntable.with_name("turntable.part")
     for name in ("photos", "masks"):
         (partial / name).mkdir(parents=True, exist_ok=True)
-    for view in read_capture(scene.truth).views:
+    views = read_capture(scene.truth).views
+    height, width = views[0].camera.height, views[0].camera.width
+    behind = cv2.resize(cv2.imread(str(wall)), (max(height, width),) * 2)[:height, :width]
+    for view in views:
         picture, mask = cv2.imread(str(view.image)), cv2.imread(str(view.masks["person"]), cv2.IMREAD_GRAYSCALE)
-        behind = cv2.resize(cv2.imread(str(wall)), (max(picture.shape),) * 2)[: picture.shape[0], : picture.shape[1]]
         share = mask[..., None] / 255
         picture = np.round(picture * share + behind * (1 - share)).astype(np.uint8)
         cv2.imwrite(str(partial / "photos" / f"{view.name}.jpg"), picture, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])

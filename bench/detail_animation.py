@@ -22,8 +22,8 @@ from backend.fit.model import model_to_fit
 from backend.formats.coefficients import Coefficients, write_coefficients
 from backend.formats.dense_keys import write_dense_keys
 from backend.formats.face_motion import FaceMotion, quaternions, write_face_motion
-from building import environments
 
+from .blender import in_blender
 from .dense_head_pictures import PICTURES
 from .hair_scenes import CHECKOUT
 
@@ -123,11 +123,8 @@ def _draw(model: str, files: list[Path], picture: Path) -> None:
 
 def _in_blender(script: str, model: str, files: list[Path]) -> str:
     """What a script of this folder says to standard output, run by an interpreter that has bpy."""
-    python = os.environ.get("MAQUETTE_BPY_PYTHON") or environments.blender()
     where = model if model == BUILT_IN else Path(model).expanduser().absolute()
-    command = [*map(str, (python, CHECKOUT / "bench" / script, where, *files))]
-    environment = os.environ | {"PYTHONPATH": str(CHECKOUT)}
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=environment)
+    done = in_blender(CHECKOUT / "bench" / script, where, *files, stdout=subprocess.PIPE, text=True)
     if done.returncode:
         raise MaquetteError(f"The dense head in Blender ended with code {done.returncode}; what it said is above.")
     return done.stdout.strip()

@@ -23,10 +23,10 @@ from backend.flame.layer import FlameLayer
 from backend.formats.flame_files import read_flame_model
 from backend.formats.flame_model import FlameModel, write_flame_model
 from backend.memory import Peak
-from building import environments
 from tests.unit.flame_example import example_model, random_parameters
 from tests.unit.flame_reference import posed_head
 
+from .blender import in_blender
 from .fit_times import scan_fits
 from .hair_scenes import CHECKOUT
 
@@ -110,15 +110,13 @@ def _keyframing(frames: int, repeats: int = 3) -> list[dict]:
     motion = {"expr": random.normal(0, 1, (frames, model.expression.shape[2])), "fps": 24}
     motion |= {key: random.normal(0, 0.1, (frames, 3)) for key in ("rotation", "neck_pose", "jaw_pose", "translation")}
     motion["eyes_pose"] = random.normal(0, 0.1, (frames, 6))
-    python = os.environ.get("MAQUETTE_BPY_PYTHON") or environments.blender()
     with tempfile.TemporaryDirectory(prefix="maquette-") as folder:
         write_flame_model(Path(folder) / "model.npz", model)
         np.savez(Path(folder) / "motion.npz", **motion)
-        command = [python, CHECKOUT / "bench" / "keyframing_in_blender.py"]
-        command += [Path(folder) / "model.npz", Path(folder) / "motion.npz", repeats]
-        done = subprocess.run(
-            [*map(str, command)], stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": str(CHECKOUT)}
-        )
+        done = in_blender(
+            CHECKOUT / "bench" / "keyframing_in_blender.py", Path(folder) / "model.npz", Path(folder) / "motion.npz",
+            repeats, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
     answer = next((line for line in reversed(done.stdout.splitlines()) if line.startswith("{")), None)
     if done.returncode or answer is None:
         raise MaquetteError(f"Keyframing in Blender ended with code {done.returncode}; what it said is above.")

@@ -1,8 +1,6 @@
 """The bench's captures: made once, kept in the user's cache under a key of everything that shapes them."""
 
 import hashlib
-import os
-import subprocess
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,6 +11,8 @@ from backend.formats.strands import Strands, write_npz
 from backend.hair.styles import SCENES, make_hairstyle
 from backend.hair.styles.hairstyle import GENERATOR_VERSION
 from building import environments
+
+from .blender import in_blender
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 RENDERER = tuple(
@@ -51,13 +51,12 @@ def render(name: str, strands: Strands, colour: tuple, rendering: Rendering, fol
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "strands.npz"
     write_npz(file, strands)
-    command = [
-        os.environ.get("MAQUETTE_BPY_PYTHON") or environments.blender(),
+    done = in_blender(
         CHECKOUT / "building" / "headless.py", "ground-truth", "--strands", file, "--head", "built-in",
         "--views", rendering.views, "--size", rendering.size, "--samples", rendering.samples, "--seed", rendering.seed,
         "--hair-colour", ",".join(map(str, colour)), "--no-surface", "--out", folder,
-    ]  # fmt: skip
-    done = subprocess.run(list(map(str, command)), stdout=sys.stderr)
+        stdout=sys.stderr,
+    )  # fmt: skip
     if done.returncode:
         raise CaptureError(f"The scene '{name}' could not be rendered; what the renderer said is above.")
     file.unlink()

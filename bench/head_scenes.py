@@ -6,9 +6,7 @@ not photographed.
 
 import dataclasses
 import hashlib
-import os
 import shutil
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +23,7 @@ from backend.protocol import SilentReporter
 from building import environments
 
 from . import detail_scans, hair_scenes, painted_scan
+from .blender import in_blender
 
 HALF_CIRCLE = {12: range(12), 6: (0, 2, 4, 7, 9, 11), 3: (0, 5, 11)}
 """Of twelve pictures from profile to profile, which stand for fewer."""
@@ -59,13 +58,11 @@ def scan_capture(photography: Photography) -> Path:
     head = with_parts(painted_scan.read_scan(), painted_scan.read_fitted(painted))
     write_head(unfinished / "painted" / "scan.npz", head)
     print(f"The scan: rendering {photography.views} views", flush=True)
-    command = [
-        os.environ.get("MAQUETTE_BPY_PYTHON") or environments.blender(),
+    done = in_blender(
         Path(__file__).with_name("head_pictures.py"),
         unfinished / "painted" / "scan.npz", unfinished / "painted" / "skin.png",
-        photography.views, photography.size, photography.samples, unfinished,
-    ]  # fmt: skip
-    done = subprocess.run(list(map(str, command)), stdout=sys.stderr)
+        photography.views, photography.size, photography.samples, unfinished, stdout=sys.stderr,
+    )  # fmt: skip
     if done.returncode:
         raise CaptureError("The scan could not be rendered; what the renderer said is above.")
     shutil.rmtree(unfinished / "painted")

@@ -14,8 +14,8 @@ from backend.errors import MaquetteError
 from backend.formats.head import BUILT_IN_HEAD, read_head
 from backend.formats.strands import Strands, write_npz
 from backend.hair.styles import STYLES, make_hairstyle
-from building import environments
 
+from .blender import in_blender
 from .hair_scenes import CHECKOUT
 from .strands_report import write_report
 
@@ -75,15 +75,12 @@ def _measured(part: str, place: Path, options: argparse.Namespace):
 
 def _child(part: str, *arguments) -> list[dict]:
     """What a process of its own measured; its peak memory is then that of the part alone."""
+    told = {"stdout": subprocess.PIPE, "text": True}
     if part == "import":
-        python = os.environ.get("MAQUETTE_BPY_PYTHON") or environments.blender()
-        command = [python, CHECKOUT / "bench" / "strands_in_blender.py"]
+        done = in_blender(CHECKOUT / "bench" / "strands_in_blender.py", *arguments, **told)
     else:
-        command = [sys.executable, "-P", "-m", "bench.strands_measures", part]
-    done = subprocess.run(
-        [*map(str, command), *map(str, arguments)],
-        stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": str(CHECKOUT)},
-    )  # fmt: skip
+        command = [sys.executable, "-P", "-m", "bench.strands_measures", part, *map(str, arguments)]
+        done = subprocess.run(command, env=os.environ | {"PYTHONPATH": str(CHECKOUT)}, **told)
     answer = next((line for line in reversed(done.stdout.splitlines()) if line.startswith("[{")), None)
     if done.returncode or answer is None:
         raise MaquetteError(f"The part '{part}' ended with code {done.returncode}; what it said is above.")
