@@ -12,12 +12,12 @@ from ..addon.settings import property_of
 from ..backend.contract import UNITS, ImportCameras
 from ..backend.errors import MaquetteError
 from ..backend.formats.camera_places import new_capture_of
-from .capture import bring_in, open_and_report
+from .capture import OpensCapture, bring_in, open_and_report
 
 FILES = "*.json;*.xml;*.csv;*.sfm;*.npz;cameras.bin;cameras.txt;images.bin;images.txt"
 
 
-class MAQUETTE_OT_import_cameras(bpy.types.Operator, ImportHelper):
+class MAQUETTE_OT_import_cameras(OpensCapture, bpy.types.Operator, ImportHelper):
     bl_idname = "maquette.import_cameras"
     bl_label = "Import Cameras"
     bl_description = (
@@ -67,13 +67,6 @@ class MAQUETTE_OT_import_cameras(bpy.types.Operator, ImportHelper):
             ("link", "As Links", "The same files, under a second name where the disk can, take no more room"),
         ],
     )
-
-    @classmethod
-    def poll(cls, context):
-        if context.mode != "OBJECT":
-            cls.poll_message_set("Leave this mode first; captures are opened in Object Mode")
-            return False
-        return True
 
     def draw(self, context):
         self.layout.use_property_split = True

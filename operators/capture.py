@@ -16,6 +16,7 @@ from ..addon.captures import (
 from ..backend import contract
 from ..backend.contract import UndistortPhotographs
 from ..backend.errors import MaquetteError
+from .head import InObjectMode
 
 SAMPLE_CAPTURE = Path(__file__).resolve().parents[1] / "assets" / "sample_capture"
 
@@ -81,7 +82,13 @@ def undistorted(job, result):
     show_straightened(bpy.context.scene, Path(result["capture"]))
 
 
-class MAQUETTE_OT_open_capture(bpy.types.Operator):
+class OpensCapture(InObjectMode):
+    """Of operators that end in a capture's cameras in the scene."""
+
+    elsewhere = "Leave this mode first; captures are opened in Object Mode"
+
+
+class MAQUETTE_OT_open_capture(OpensCapture, bpy.types.Operator):
     bl_idname = "maquette.open_capture"
     bl_label = "Open Capture"
     bl_description = "Bring a capture's cameras and photographs into the scene: a folder with transforms.json and masks"
@@ -90,13 +97,6 @@ class MAQUETTE_OT_open_capture(bpy.types.Operator):
     directory: bpy.props.StringProperty(name="Folder", subtype="DIR_PATH", options={"SKIP_SAVE"})
     filter_folder: bpy.props.BoolProperty(default=True, options={"HIDDEN"})
     filter_glob: bpy.props.StringProperty(default="transforms.json", options={"HIDDEN"})
-
-    @classmethod
-    def poll(cls, context):
-        if context.mode != "OBJECT":
-            cls.poll_message_set("Leave this mode first; captures are opened in Object Mode")
-            return False
-        return True
 
     def invoke(self, context, event):
         context.window_manager.fileselect_add(self)

@@ -13,12 +13,14 @@ from ..backend.formats.head import BUILT_IN_HEAD, read_head
 
 
 class InObjectMode:
-    """Of operators that add to the scene."""
+    """Of operators that work in Object Mode only; ``elsewhere`` says so in any other."""
+
+    elsewhere = "Go to Object Mode first"
 
     @classmethod
     def poll(cls, context):
         if context.mode != "OBJECT":
-            cls.poll_message_set("Go to Object Mode first")
+            cls.poll_message_set(cls.elsewhere)
             return False
         return True
 

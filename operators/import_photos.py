@@ -158,11 +158,10 @@ class MAQUETTE_OT_leave_out(OfCapture, bpy.types.Operator):
         self.report({"INFO"}, f"{name} is left out.")
 
 
-class MAQUETTE_OT_place_capture(bpy.types.Operator):
+class MAQUETTE_OT_place_capture(OfCapture, bpy.types.Operator):
     bl_idname = "maquette.place_capture"
     bl_label = "Set Scale"
     bl_description = "Bring the capture to metres"
-    bl_options = {"REGISTER"}
 
     by: property_of(
         PlaceCapture, "by",
@@ -184,26 +183,21 @@ class MAQUETTE_OT_place_capture(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context):
-        trouble = without_capture(context)
-        state = None if trouble else state_of(capture_folder(context))
+        if not super().poll(context):
+            return False
+        state = state_of(capture_folder(context))
         if state is not None and state.scale == "rendered":
-            trouble = "This capture was rendered, so its metres are true already"
-        if trouble:
-            cls.poll_message_set(trouble)
-        return not trouble
+            cls.poll_message_set("This capture was rendered, so its metres are true already")
+            return False
+        return True
 
-    def execute(self, context):
-        folder, ours = capture_folder(context), context.scene.maquette
-        try:
-            model = ours.fit.model_name() if self.by == "head" else "built-in"
-            request = PlaceCapture(
-                capture=folder, by=self.by, model=model, first=FIRST, second=SECOND, metres=ours.photos.distance
-            )
-            jobs.submit(request, title=f"Scale of {folder.name}")
-        except MaquetteError as error:
-            self.report({"ERROR"}, str(error))
-            return {"CANCELLED"}
-        return {"FINISHED"}
+    def act(self, context, folder):
+        ours = context.scene.maquette
+        request = PlaceCapture(
+            capture=folder, by=self.by, model=ours.fit.model_name() if self.by == "head" else "built-in",
+            first=FIRST, second=SECOND, metres=ours.photos.distance,
+        )  # fmt: skip
+        jobs.submit(request, title=f"Scale of {folder.name}")
 
 
 class MAQUETTE_OT_show_capture_points(bpy.types.Operator):

@@ -10,16 +10,16 @@ from ..addon import landmarks
 from ..addon.landmark_guide import label
 from ..backend.errors import LandmarkError, MaquetteError
 from ..backend.formats.landmarks import SUFFIXES
+from .head import InObjectMode
 from .landmark_asking import AsksForLandmarks
 
 
-class NeedsScan:
+class NeedsScan(InObjectMode):
     """Of operators that act on the scan of the panel."""
 
     @classmethod
     def poll(cls, context):
-        if context.mode != "OBJECT":
-            cls.poll_message_set("Go to Object Mode first")
+        if not super().poll(context):
             return False
         if landmarks.scan_of(context) is None:
             cls.poll_message_set("Import a scan, then choose it here or select it")

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from ..errors import CaptureError
+from ..formats.capture import Camera
 
 _ONE_PLACE = 1e-6
 """Metres: cameras nearer to each other than this stand in one place."""
@@ -53,12 +54,19 @@ def nearest_point(origins: np.ndarray, directions: np.ndarray) -> np.ndarray | N
     return np.linalg.solve(total, np.einsum("nij,nj->i", across, origins))
 
 
+def looked_at(cameras: list[Camera]) -> np.ndarray | None:
+    """(3,) what cameras look at, or None where they look at nothing, or most of them away from it."""
+    centres, looks = np.stack([c.centre for c in cameras]), np.stack([c.direction for c in cameras])
+    middle = nearest_point(centres, looks)
+    if middle is None or (np.einsum("nc,nc->n", middle - centres, looks) <= 0).mean() > 0.5:
+        return None
+    return middle
+
+
 def _ray(view) -> np.ndarray:
     """(3,) unit vector in the world through the middle of a view's hair."""
-    camera, hair = view.camera, view.hair
+    hair = view.hair
     weight = hair.sum()
     column = (hair.sum(axis=0) @ (np.arange(hair.shape[1]) + 0.5)) / weight
     row = (hair.sum(axis=1) @ (np.arange(hair.shape[0]) + 0.5)) / weight
-    local = np.array([(column - camera.cx) / camera.fx, -(row - camera.cy) / camera.fy, -1.0])
-    ray = camera.camera_to_world[:3, :3] @ local
-    return ray / np.linalg.norm(ray)
+    return view.camera.ray(column, row)

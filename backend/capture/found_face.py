@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from ..formats.capture import Camera
-from .agreement import nearest_point
+from .agreement import looked_at, nearest_point
 
 SIDE = 400
 """Pixels of a picture's longer side while faces are looked for; the smallest is a tenth of that."""
@@ -93,7 +93,7 @@ def agreed_face(cameras: list[Camera], frames: list[list[Framed]], up: np.ndarra
         frames: each picture's, as ``framed_faces`` gives them.
         up: (3,) unit vector.
     """
-    subject = _looked_at(cameras)
+    subject = _where_a_face_may_be(cameras)
     sightings = [
         _sighting(number, camera, frame)
         for number, (camera, of) in enumerate(zip(cameras, frames, strict=True))
@@ -124,18 +124,15 @@ def before_face(camera: Camera, frame: Framed, place: np.ndarray) -> Camera:
 
 
 def _sighting(number: int, camera: Camera, frame: Framed) -> _Sighting:
-    local = np.array([(frame.x - camera.cx) / camera.fx, -(frame.y - camera.cy) / camera.fy, -1.0])
-    ray = camera.camera_to_world[:3, :3] @ local
-    return _Sighting(number, camera.centre, ray / np.linalg.norm(ray), frame.breadth / camera.fx)
+    return _Sighting(number, camera.centre, camera.ray(frame.x, frame.y), frame.breadth / camera.fx)
 
 
-def _looked_at(cameras: list[Camera]) -> tuple[np.ndarray, float] | None:
+def _where_a_face_may_be(cameras: list[Camera]) -> tuple[np.ndarray, float] | None:
     """What all cameras look at (3,), and how far a face may be from there; None where they look at nothing."""
-    centres, looks = np.stack([c.centre for c in cameras]), np.stack([c.direction for c in cameras])
-    middle = nearest_point(centres, looks)
-    if middle is None or (np.einsum("nc,nc->n", middle - centres, looks) <= 0).mean() > 0.5:
+    middle = looked_at(cameras)
+    if middle is None:
         return None
-    return middle, _NEAR * float(np.median(np.linalg.norm(centres - middle, axis=1)))
+    return middle, _NEAR * float(np.median([np.linalg.norm(camera.centre - middle) for camera in cameras]))
 
 
 def _agreeing(

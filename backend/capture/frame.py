@@ -11,7 +11,7 @@ from ..errors import CaptureError
 from ..formats.capture import Camera
 from ..formats.capture_landmarks import Seen
 from ..formats.undistortion import undistorted_camera, undistorted_positions
-from .agreement import nearest_point
+from .agreement import looked_at, nearest_point
 from .found_face import BREADTH, Face, Framed, agreed_face
 from .upright import held_up, turn_to_z
 
@@ -44,8 +44,8 @@ def assumed_world(cameras: list[Camera], frames: list[list[Framed]]) -> tuple[np
     """
     centres = np.array([camera.centre for camera in cameras])
     looks = np.array([camera.direction for camera in cameras])
-    middle = nearest_point(centres, looks)
-    if middle is None or (np.einsum("nc,nc->n", middle - centres, looks) <= 0).mean() > 0.5:
+    middle = looked_at(cameras)
+    if middle is None:
         middle = centres.mean(axis=0) + looks.mean(axis=0) * np.ptp(centres, axis=0).max()
     up = held_up(np.array([camera.world_to_camera for camera in cameras]))
     turn = np.eye(3) if up is None else turn_to_z(up)
@@ -121,9 +121,7 @@ def point_of(views: dict[str, Camera], seen: dict[str, dict[str, Seen]], name: s
     for camera, at in clicks:
         pinhole = undistorted_camera(camera)
         ((x, y),) = undistorted_positions(camera, pinhole, np.array([[at.x, at.y]]))
-        local = np.array([(x - pinhole.cx) / pinhole.fx, -(y - pinhole.cy) / pinhole.fy, -1.0])
-        ray = camera.camera_to_world[:3, :3] @ local
-        rays.append(ray / np.linalg.norm(ray))
+        rays.append(pinhole.ray(x, y))
     rays = np.array(rays)
     point = nearest_point(np.array([camera.centre for camera, _ in clicks]), rays)
     apart = np.degrees(np.arccos(np.clip((rays @ rays.T).min(), -1, 1)))

@@ -79,6 +79,12 @@ class Camera:
         """(3,) float64 unit vector along which the camera looks."""
         return -self.camera_to_world[:3, 2]
 
+    def ray(self, x: float, y: float) -> np.ndarray:
+        """(3,) float64 unit vector in the world from the centre through a pixel, as a lens without distortion sees."""
+        local = np.array([(x - self.cx) / self.fx, -(y - self.cy) / self.fy, -1.0])
+        ray = self.camera_to_world[:3, :3] @ local
+        return ray / np.linalg.norm(ray)
+
     def project(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Pixels (N, 2) and depths (N,) along the optical axis, metres, of world points (N, 3).
 

@@ -10,7 +10,7 @@ from .colours import ColourModel, bins_of, hue_bins_of
 from .cut import cut
 from .pictures import Picture
 from .volume import Volume
-from .where import PlacedHead, Subject
+from .where import PlacedHead, Subject, breadth_and_aside
 
 ROUNDS = 3
 _FACE, _EARS, _NECK, _SCALP, _BESIDE, _BELOW = -1.0, -0.4, -0.4, 0.7, 0.7, -0.4
@@ -137,10 +137,8 @@ def _lowest(bare: np.ndarray) -> float:
 
 def _far_below(bare: np.ndarray, chin: float) -> np.ndarray:
     """(H, W) log odds that places below a head, drawn bare (H, W) bool, lose by how far away they are."""
-    rows, columns = np.nonzero(bare)
-    breadth = min(np.ptp(rows), np.ptp(columns)) + 1
+    breadth, aside = breadth_and_aside(bare)
     lower = (np.arange(bare.shape[0])[:, None] - chin) / breadth
-    aside = np.abs(np.arange(bare.shape[1])[None] - np.median(columns)) / breadth
     return -_LOWER * np.maximum(lower - 0.5, 0) - _ASIDE * np.maximum(aside - 1, 0)
 
 

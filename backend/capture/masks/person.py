@@ -15,7 +15,7 @@ from .colours import ColourModel, bins_of
 from .cut import cut
 from .pictures import Picture
 from .volume import FEWEST, Volume
-from .where import Subject
+from .where import Subject, breadth_and_aside
 
 ROUNDS = 5
 _HULL_INSIDE, _HULL_OUTSIDE = 1.5, -3.0
@@ -95,16 +95,13 @@ def _first_odds(picture: Picture, subject: Subject) -> np.ndarray:
 def _odds_about_head(bare: np.ndarray) -> np.ndarray:
     """(H, W) float32 log odds about the outline of a head without hair (H, W) bool: hair stands off it by up to a
     head's breadth, and below it there are shoulders."""
-    rows, columns = np.nonzero(bare)
-    breadth = float(min(np.ptp(rows), np.ptp(columns)) + 1)
+    breadth, aside = breadth_and_aside(bare)
     inner = cv2.distanceTransform(bare.astype(np.uint8), cv2.DIST_L2, 3)
     # Distances beside and above the outline; below, its columns go on.
     beside = cv2.distanceTransform((~bare).astype(np.uint8), cv2.DIST_L2, 5)
-    low = rows.max()
+    low = np.flatnonzero(bare.any(axis=1)).max()
     odds = np.where(bare, np.minimum(1.0 + inner / (0.03 * breadth), 4.0), 0.5 - 4.0 * beside / breadth)
     y = np.arange(bare.shape[0])[:, None]
-    x = np.arange(bare.shape[1])[None]
-    aside = np.abs(x - np.median(columns)) / breadth
     below = np.where(y > low, 0.5 - 1.2 * np.maximum(aside - 0.5, 0), -np.inf)
     return np.maximum(odds, below).clip(-4, 4).astype(np.float32)
 

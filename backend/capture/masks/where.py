@@ -106,6 +106,14 @@ class Subject:
     posed: bool
 
 
+def breadth_and_aside(bare: np.ndarray) -> tuple[float, np.ndarray]:
+    """How broad a bare head, drawn (H, W) bool, is in pixels, and how far each column (1, W) is beside its middle, in
+    breadths."""
+    rows, columns = np.nonzero(bare)
+    breadth = float(min(np.ptp(rows), np.ptp(columns)) + 1)
+    return breadth, np.abs(np.arange(bare.shape[1])[None] - np.median(columns)) / breadth
+
+
 def find_subject(capture: Capture, pictures: list[Picture], posed: bool, warn) -> Subject:
     """Where the head is, from landmarks where there are any, else from the face in the pictures, else from what the
     cameras look at."""
@@ -143,11 +151,11 @@ def found_head(pictures: list[Picture], posed: bool, scaled: bool) -> PlacedHead
     Args:
         scaled: the capture's unit is unknown, so the head takes the size that the face has.
     """
-    model = model_to_fit(BUILT_IN)
-    points, mean = named_points(model), landmarks_of(model)
-    anchor = mean.of([f"nose bridge {number}" for number in (1, 2, 3, 4)]).mean(axis=0)
     frames = [framed_faces(picture.image) for picture in pictures]
-    forward, cameras = np.array([0.0, -1.0, 0.0]), {}
+    if not any(frames):
+        return None
+    model = model_to_fit(BUILT_IN)
+    anchor = landmarks_of(model).of([f"nose bridge {number}" for number in (1, 2, 3, 4)]).mean(axis=0)
     up = np.array([0.0, 0.0, 1.0])
     if posed:
         poses = np.array([picture.camera.world_to_camera for picture in pictures])
@@ -157,16 +165,16 @@ def found_head(pictures: list[Picture], posed: bool, scaled: bool) -> PlacedHead
             return None
         cameras = {picture.name: picture.camera for picture in pictures}
     else:
-        face = Face(anchor, forward, BREADTH, 1)
-        for picture, found in zip(pictures, frames, strict=True):
-            if found:
-                cameras[picture.name] = before_face(picture.camera, found[0], anchor)
-        if not cameras:
-            return None
-    scale = face.breadth / BREADTH if scaled or not posed else 1.0
+        face = Face(anchor, np.array([0.0, -1.0, 0.0]), BREADTH, 1)
+        cameras = {
+            picture.name: before_face(picture.camera, found[0], anchor)
+            for picture, found in zip(pictures, frames, strict=True)
+            if found
+        }
+    scale = face.breadth / BREADTH if scaled else 1.0
     turn = np.stack([np.cross(-face.forward, up), -face.forward, up], axis=1)
     vertices = scale * (z_up(model.template).astype(np.float64) - anchor) @ turn.T + face.place
-    return PlacedHead(model, vertices, cameras, regions_of(model), points, scale, np.inf)
+    return PlacedHead(model, vertices, cameras, regions_of(model), named_points(model), scale, np.inf)
 
 
 def seen_landmarks(capture: Capture, pictures: list[Picture], only: set[str]) -> dict[str, dict[str, np.ndarray]]:

@@ -58,11 +58,8 @@ def sphere_of(views: list[HeadView]) -> Sphere:
     centres, rays, reach = [], [], 0.0
     for view in masked:
         row, column = np.nonzero(view.person > 0.5)
-        middle = np.array([column.mean() + 0.5, row.mean() + 0.5, 1.0])
-        camera = view.camera
-        ray = camera.camera_to_world[:3, :3] @ (np.diag([1, -1, -1.0]) @ np.linalg.inv(camera.intrinsics) @ middle)
-        centres.append(camera.centre)
-        rays.append(ray / np.linalg.norm(ray))
+        centres.append(view.camera.centre)
+        rays.append(view.camera.ray(column.mean() + 0.5, row.mean() + 0.5))
     about = nearest_point(np.array(centres), np.array(rays))
     if about is None:
         raise CaptureError("All photographs look from one side; a head needs views from different directions.")
